@@ -1,0 +1,438 @@
+"""The contract between Airflow and Spark: what a job is asked to do and what it answers.
+
+Airflow's ``check`` task freezes a spec once per run; each Spark application receives its spec as one JSON argument
+and writes one JSON answer to ``result_path`` in the store. Both sides import this module, which needs the standard
+library only, so that it travels with ``--py-files`` as it is.
+
+Nothing here may hold a password or a value of the data: specs and answers are kept in XCom and in logs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+SPEC_VERSION = 1
+"""Raised when a field changes its meaning; an application refuses a spec of another version."""
+
+PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"
+"""Environment variable in which the source's password reaches the driver; never an argument, never in a spec."""
+
+HistoryMode = Literal["interval", "current"]
+FailureKind = Literal["permanent", "retryable"]
+InputMode = Literal["window", "all", "latest"]
+
+
+class SpecError(ValueError):
+    """A spec or an answer that this version cannot read."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Which run asks: ``attempt`` is Airflow's try number of the task, unique within the run and task."""
+
+    dag_id: str
+    run_id: str
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        """Name of the run that is safe in paths and in branch names: readable, and unique by its digest."""
+        readable = re.sub(r"[^a-z0-9]+", "_", self.run_id.lower()).strip("_")[:60]
+        digest = hashlib.sha256(f"{self.dag_id}/{self.run_id}".encode()).hexdigest()[:8]
+        return f"{readable}_{digest}"
+
+    @property
+    def branch_prefix(self) -> str:
+        """Prefix of the run branches of all tries of this run."""
+        return f"run_{self.key}_try"
+
+    @property
+    def branch(self) -> str:
+        """Iceberg branch into which this try writes."""
+        return f"{self.branch_prefix}{self.attempt}"
+
+
+@dataclass(frozen=True)
+class StoreSpec:
+    """Where snapshots live: an Iceberg Hadoop catalog under ``uri``."""
+
+    uri: str
+    catalog: str = "warehouse"
+    namespace: str = "snapshots"
+
+    def identifier(self, table: str) -> str:
+        """Spark identifier of a table, ``catalog.namespace.table``."""
+        return f"{self.catalog}.{self.namespace}.{table}"
+
+    def run_path(self, run: RunSpec, task: str) -> str:
+        """Path of the answer of one try of one task."""
+        return f"{self.uri.rstrip('/')}/_runs/{run.dag_id}/{run.key}/{task}-try{run.attempt}.json"
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source as Spark reaches it. ``url`` carries no password."""
+
+    name: str
+    dialect: str
+    url: str
+    user: str | None
+    driver: str
+    time_zone: str
+    fetch_size: int = 10_000
+    consistency: Literal["snapshot", "best_effort"] = "snapshot"
+
+
+@dataclass(frozen=True)
+class IntervalSpec:
+    """The data interval ``[start, end)`` as ISO 8601 in UTC (``2013-06-01T00:00:00Z``), and its label."""
+
+    as_of: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column as ``check`` found it in the source; ``type`` is the source's own name of its type."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class HistorySpec:
+    """How a table knows its past. ``column`` for ``interval``; ``lateness_seconds`` for ``current``."""
+
+    mode: HistoryMode
+    column: str | None = None
+    lateness_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """How a read is divided: at most ``parts`` connections at once; by ``column``, or as the dialect knows best."""
+
+    parts: int = 2
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class ChecksSpec:
+    """What must hold before a snapshot is published.
+
+    ``rows``: name → SQL expression (Spark SQL) that must be true, not null, for every row.
+    ``max_change``: largest allowed relative change of the row count against the newest earlier snapshot
+    (0.5 allows half to one and a half times).
+    """
+
+    rows: dict[str, str] = field(default_factory=dict)
+    min_rows: int | None = None
+    max_change: float | None = None
+
+
+@dataclass(frozen=True)
+class RetentionSpec:
+    """How many as-of dates (``keep``), or how many days before the newest (``days``), stay published."""
+
+    keep: int | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table of a run. ``filter`` is SQL of the source; ``start`` the table's first interval, ISO 8601 in UTC."""
+
+    name: str
+    source_schema: str
+    source_table: str
+    columns: tuple[ColumnSpec, ...]
+    history: HistorySpec
+    split: SplitSpec
+    checks: ChecksSpec
+    retention: RetentionSpec
+    schedule: str
+    start: str
+    filter: str | None = None
+    estimated_rows: int | None = None
+    estimated_bytes: int | None = None
+
+    @property
+    def source_name(self) -> str:
+        """``schema.table`` as people write it, for messages only: SQL is built by the dialect, with quotes."""
+        return f"{self.source_schema}.{self.source_table}"
+
+
+@dataclass(frozen=True)
+class SnapshotJob:
+    """Asks for the run branches of a group's tables, read from one consistent state of the source."""
+
+    run: RunSpec
+    store: StoreSpec
+    source: SourceSpec
+    interval: IntervalSpec
+    tables: tuple[TableSpec, ...]
+    result_path: str
+    capture_late: bool = False
+    version: int = SPEC_VERSION
+
+
+@dataclass(frozen=True)
+class TableCapture:
+    """What the snapshot job wrote for one table; nothing of it is visible to readers yet.
+
+    ``captured_at``: ISO 8601 in UTC, the source's clock when its state was fixed. ``source_position``: the source's
+    own name of that state (PostgreSQL: WAL position and snapshot). ``splits``: connections used.
+    """
+
+    table: str
+    branch: str
+    iceberg_snapshot_id: int | None
+    source_rows: int
+    written_rows: int
+    bytes: int
+    captured_at: str
+    source_position: str
+    consistency: str
+    splits: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SnapshotResult:
+    """Answer to a :class:`SnapshotJob`, in the order of its tables."""
+
+    captures: tuple[TableCapture, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ValidateJob:
+    """Asks to read run branches back, compare, check, publish and expire.
+
+    ``reader_grace_seconds``: how long the files of a replaced or expired snapshot stay for readers in flight.
+    """
+
+    run: RunSpec
+    store: StoreSpec
+    interval: IntervalSpec
+    tables: tuple[TableSpec, ...]
+    captures: tuple[TableCapture, ...]
+    result_path: str
+    reader_grace_seconds: int = 3600
+    version: int = SPEC_VERSION
+
+
+@dataclass(frozen=True)
+class SnapshotRecord:
+    """What is known of a published snapshot: the table property ``warehouse.snapshot.<as-of>`` and the asset event.
+
+    ``digest``: order-independent digest of all stored rows (hexadecimal). ``bytes``: of the stored data files.
+    ``late``: captured after the table's lateness. ``iceberg_snapshot_id``: the Iceberg snapshot that publishing made
+    readable (of ``main`` for interval tables, of the tag for the others).
+    """
+
+    table: str
+    as_of: str
+    start: str
+    end: str
+    history: HistoryMode
+    rows: int
+    source_rows: int
+    bytes: int
+    files: int
+    digest: str
+    captured_at: str
+    published_at: str
+    source: str
+    source_position: str
+    consistency: str
+    late: bool
+    schedule: str
+    dag_id: str
+    run_id: str
+    branch: str
+    iceberg_snapshot_id: int | None
+    session_time_zone: str = "UTC"
+    version: int = SPEC_VERSION
+
+    @property
+    def property_name(self) -> str:
+        """Name of the Iceberg table property that holds this record."""
+        return f"{RECORD_PREFIX}{self.as_of}"
+
+
+RECORD_PREFIX = "warehouse.snapshot."
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """``adopted``: an earlier try of this run had published it already. ``expired``: as-of dates that retention ended."""
+
+    record: SnapshotRecord
+    adopted: bool
+    expired: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ValidateResult:
+    """Answer to a :class:`ValidateJob`, in the order of its tables."""
+
+    published: tuple[PublishedTable, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input of a training.
+
+    ``window``: the last ``window`` intervals up to the as-of date; ``all``: all since the table's start;
+    ``latest``: the newest published snapshot, whatever the as-of date (reference tables).
+    """
+
+    table: str
+    mode: InputMode
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Asks to train a model as of a date. ``arguments`` come from the manifest as they are."""
+
+    run: RunSpec
+    store: StoreSpec
+    training: str
+    as_of: str
+    inputs: tuple[InputSpec, ...]
+    arguments: dict[str, str | int | float | bool]
+    model_path: str
+    result_path: str
+    keep_inputs: bool = False
+    version: int = SPEC_VERSION
+
+
+@dataclass(frozen=True)
+class InputRead:
+    """Exactly what a training read of one input."""
+
+    table: str
+    mode: InputMode
+    as_of: tuple[str, ...]
+    iceberg_snapshot_id: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Answer to a :class:`TrainJob`."""
+
+    training: str
+    as_of: str
+    metrics: dict[str, float]
+    inputs: tuple[InputRead, ...]
+    model_path: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class JobFailure:
+    """Why a job ended without a result: one sentence for a person, no trace, no value of the data."""
+
+    kind: FailureKind
+    message: str
+
+
+Result = SnapshotResult | ValidateResult | TrainResult
+
+
+@dataclass(frozen=True)
+class JobAnswer:
+    """What a Spark application writes to its ``result_path``: a result or a failure, never both."""
+
+    snapshot: SnapshotResult | None = None
+    validate: ValidateResult | None = None
+    train: TrainResult | None = None
+    failure: JobFailure | None = None
+    version: int = SPEC_VERSION
+
+
+Spec = TypeVar("Spec")
+
+
+def to_json(spec: Any) -> str:
+    """Compact JSON of a spec or an answer; the same value always gives the same text."""
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(kind: type[Spec], text: str | bytes) -> Spec:
+    """Read ``kind`` back from :func:`to_json`'s text.
+
+    :raises SpecError: not JSON, another version, a missing or an unknown field, or a value of another type.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise SpecError(f"{kind.__name__} is not JSON: {error}") from error
+    if isinstance(raw, dict) and raw.get("version", SPEC_VERSION) != SPEC_VERSION:
+        raise SpecError(f"{kind.__name__} has version {raw['version']}, this code reads version {SPEC_VERSION}")
+    return typing.cast(Spec, _read(kind, raw, kind.__name__))
+
+
+def _read(kind: Any, raw: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return raw
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(typing.cast(type, kind), raw, where)
+    if origin in (typing.Union, types.UnionType):
+        return _read_union(arguments, raw, where)
+    if origin is Literal:
+        if raw not in arguments:
+            raise SpecError(f"{where} is {raw!r}, not one of {', '.join(map(repr, arguments))}")
+        return raw
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_read(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(raw))
+    if origin is dict and isinstance(raw, dict):
+        return {key: _read(arguments[1], value, f"{where}.{key}") for key, value in raw.items()}
+    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return float(raw)
+    if isinstance(kind, type) and isinstance(raw, kind) and not (isinstance(raw, bool) and kind is not bool):
+        return raw
+    raise SpecError(f"{where} is {type(raw).__name__}, not {getattr(kind, '__name__', kind)}")
+
+
+def _read_union(members: tuple[Any, ...], raw: Any, where: str) -> Any:
+    if raw is None and type(None) in members:
+        return None
+    # The exact type first: an int stays an int in `int | float`.
+    for member in sorted((m for m in members if m is not type(None)), key=lambda m: m is not type(raw)):
+        try:
+            return _read(member, raw, where)
+        except SpecError as error:
+            failure = error
+    raise failure
+
+
+def _read_dataclass(kind: type, raw: Any, where: str) -> Any:
+    if not isinstance(raw, dict):
+        raise SpecError(f"{where} is {type(raw).__name__}, not an object")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    if unknown := raw.keys() - fields.keys():
+        raise SpecError(f"{where} has the unknown field {sorted(unknown)[0]!r}")
+    for name, spec_field in fields.items():
+        required = (
+            spec_field.default is dataclasses.MISSING and spec_field.default_factory is dataclasses.MISSING
+        )
+        if required and name not in raw:
+            raise SpecError(f"{where} lacks the field {name!r}")
+    return kind(**{name: _read(hints[name], value, f"{where}.{name}") for name, value in raw.items()})
