@@ -216,13 +216,14 @@ class SnapshotResult:
 
 @dataclass(frozen=True)
 class ValidateJob:
-    """Asks to read run branches back, compare, check, publish and expire.
+    """Asks to read run branches back, compare, check, publish and expire. ``source``: its name, for the record.
 
     ``reader_grace_seconds``: how long the files of a replaced or expired snapshot stay for readers in flight.
     """
 
     run: RunSpec
     store: StoreSpec
+    source: str
     interval: IntervalSpec
     tables: tuple[TableSpec, ...]
     captures: tuple[TableCapture, ...]
