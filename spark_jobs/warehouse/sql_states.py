@@ -1,0 +1,56 @@
+"""What an SQLSTATE means for a run: pure, so that Airflow's check and the Spark jobs say the same of the same failure.
+
+SQLSTATE classes: PostgreSQL manual, appendix A. A driver's own text is passed on only for class 42 (syntax error or
+access rule violation), which names objects; other classes may quote values of the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warehouse.failures import (
+    JobError,
+    SourceBusy,
+    SourceRefused,
+    SourceStateLost,
+    SourceUnreachable,
+    WrongPassword,
+)
+
+WRONG_PASSWORD = {"28P01", "28000"}
+CONNECTION_LOST = {"57P01", "57P02", "57P03"}
+SNAPSHOT_LOST = {"22023", "42704"}
+BUSY_CLASSES = {"53", "40", "55", "57"}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One link of a chain of Java exceptions."""
+
+    class_name: str
+    message: str
+    sql_state: str | None = None
+
+
+def source_failure(chain: list[Cause], source: str, user: str | None, table: str | None) -> JobError | None:
+    """The failure that a chain of Java exceptions from a JDBC driver means, or None where no driver is in it."""
+    cause = next((c for c in reversed(chain) if c.sql_state), None)
+    if cause is None or cause.sql_state is None:
+        if any(c.class_name.startswith("java.sql.") or c.class_name.endswith("PSQLException") for c in chain):
+            return SourceUnreachable(source, table)
+        return None
+    state = cause.sql_state
+    if state in WRONG_PASSWORD:
+        return WrongPassword(source, user)
+    if state.startswith("08") or state in CONNECTION_LOST:
+        return SourceUnreachable(source, table)
+    if state in SNAPSHOT_LOST and "snapshot" in cause.message:
+        return SourceStateLost(source, table)
+    if state[:2] in BUSY_CLASSES:
+        return SourceBusy(source, table, state)
+    reason = _first_line(cause.message) if state.startswith("42") else ""
+    return SourceRefused(source, table, state, reason)
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0].removeprefix("ERROR: ") if message.strip() else ""

@@ -1,0 +1,80 @@
+"""The one seam where errors of JDBC drivers, Spark and the store become failures of this package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
+
+from warehouse.failures import JobError, StoreDataLost, StoreFull, StoreUnreachable
+from warehouse.sql_states import Cause, source_failure
+
+MAX_CAUSES = 20
+
+FULL = re.compile(r"ResourceExhausted|RESOURCE_EXHAUSTED|No space left on device|not enough space", re.IGNORECASE)
+UNREACHABLE = re.compile(
+    r"UnavailableException|Failed to connect to (?:remote )?(?:master|server)|No available Alluxio worker"
+    r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])",
+    re.IGNORECASE,
+)
+LOST = re.compile(r"is not available in (?:alluxio|any)|Block \d+ is unavailable|UnavailableBlock", re.IGNORECASE)
+
+
+def causes_of(error: BaseException) -> list[Cause]:
+    """The chain of Java exceptions behind a Python error, outermost first; empty for a purely Python one."""
+    java = error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
+    chain: list[Cause] = []
+    while java is not None and len(chain) < MAX_CAUSES:
+        class_name = str(java.getClass().getName())
+        chain.append(Cause(class_name, str(java.getMessage() or ""), _sql_state(java)))
+        java = java.getCause()
+    return chain
+
+
+def _sql_state(java: Any) -> str | None:
+    try:
+        state = java.getSQLState()
+    except (Py4JError, TypeError):  # Not an SQLException.
+        return None
+    return None if state is None else str(state)
+
+
+@contextmanager
+def source_errors(source: str, user: str | None, table: str | None = None) -> Iterator[None]:
+    """Turn errors of the source into failures naming ``source`` and ``table``; let all others pass."""
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        failure = source_failure(causes_of(error), source, user, table)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+@contextmanager
+def store_errors(uri: str, table: str | None = None) -> Iterator[None]:
+    """Turn errors of the store into failures naming ``uri`` and ``table``; let all others pass."""
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        failure = store_failure(causes_of(error), uri, table)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError | None:
+    """The failure that a chain of Java exceptions from the store's file system means, or None for another origin."""
+    for cause in reversed(chain):
+        text = f"{cause.class_name}: {cause.message}"
+        if FULL.search(text):
+            return StoreFull(uri, table)
+        if LOST.search(text):
+            return StoreDataLost(uri, table)
+        if UNREACHABLE.search(text):
+            return StoreUnreachable(uri)
+    return None
