@@ -19,7 +19,7 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import Imputer, OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+from pyspark.sql import functions as sf
 from pyspark.sql.types import DoubleType
 
 from warehouse.failures import PermanentError
@@ -87,7 +87,7 @@ def train(inputs: Mapping[str, DataFrame], arguments: Mapping[str, object]) -> t
     try:
         departed, cancelled, cutoff = _span(examples)
         _refuse_empty(departed, cancelled)
-        examples = examples.where("late IS NOT NULL").withColumn("test", F.col("scheduled_seconds") > cutoff)
+        examples = examples.where("late IS NOT NULL").withColumn("test", sf.col("scheduled_seconds") > cutoff)
         profile = _profile(examples)
         _refuse_single_class(profile, late_minutes)
         model = _pipeline(profile.usable).fit(examples.where("NOT test"))
@@ -116,29 +116,29 @@ def _input(inputs: Mapping[str, DataFrame], name: str) -> DataFrame:
 
 def _number(column: str) -> Column:
     """``column`` as a double, NULL where it is NaN: NaN is greater than any number in Spark, so it would be late."""
-    return F.nanvl(F.col(column).cast(DoubleType()), F.lit(None).cast(DoubleType()))
+    return sf.nanvl(sf.col(column).cast(DoubleType()), sf.lit(None).cast(DoubleType()))
 
 
 def _examples(flights: DataFrame, weather: DataFrame, planes: DataFrame, late_minutes: float) -> DataFrame:
     """One row a flight: ``late`` (0.0, 1.0, NULL when it never left), ``scheduled_seconds`` and the features."""
     # Weather has two rows for an hour when clocks go back, and joins must not multiply flights.
-    hourly = weather.groupBy("origin", "time_hour").agg(*(F.avg(_number(name)).alias(name) for name in WEATHER))
-    described = F.struct(
-        *(F.col(name).alias("built" if name == "year" else name) for name in _NEEDED["planes"] if name != "tailnum")
+    hourly = weather.groupBy("origin", "time_hour").agg(*(sf.avg(_number(name)).alias(name) for name in WEATHER))
+    described = sf.struct(
+        *(sf.col(name).alias("built" if name == "year" else name) for name in _NEEDED["planes"] if name != "tailnum")
     )
-    by_tail = planes.groupBy("tailnum").agg(F.max(described).alias("plane")).select("tailnum", "plane.*")
-    departures = flights.join(F.broadcast(hourly), ["origin", "time_hour"], "left").join(
-        F.broadcast(by_tail), "tailnum", "left"
+    by_tail = planes.groupBy("tailnum").agg(sf.max(described).alias("plane")).select("tailnum", "plane.*")
+    departures = flights.join(sf.broadcast(hourly), ["origin", "time_hour"], "left").join(
+        sf.broadcast(by_tail), "tailnum", "left"
     )
     return (
         departures.select(
             "flight",
             "tailnum",
-            (F.col("time_hour").cast("timestamp").cast("double") + _number("minute") * 60).alias("scheduled_seconds"),
+            (sf.col("time_hour").cast("timestamp").cast("double") + _number("minute") * 60).alias("scheduled_seconds"),
             (_number("dep_delay") > late_minutes).cast(DoubleType()).alias("late"),
-            *(F.col(name) for name in ("carrier", "origin", "dest", "manufacturer", "engine")),
-            F.col("hour").cast("int").cast("string").alias("local_hour"),
-            F.dayofweek(F.make_date("year", "month", "day")).cast("string").alias("weekday"),
+            *(sf.col(name) for name in ("carrier", "origin", "dest", "manufacturer", "engine")),
+            sf.col("hour").cast("int").cast("string").alias("local_hour"),
+            sf.dayofweek(sf.make_date("year", "month", "day")).cast("string").alias("weekday"),
             (_number("year") - _number("built")).alias("plane_age"),
             *(_number(name).alias(name) for name in NUMBERS if name != "plane_age"),
         )
@@ -149,10 +149,10 @@ def _examples(flights: DataFrame, weather: DataFrame, planes: DataFrame, late_mi
 
 def _span(examples: DataFrame) -> tuple[int, int, float | None]:
     """Departed and cancelled flights, and the second after which the test begins (None without departures)."""
-    departed = F.when(F.col("late").isNotNull(), F.col("scheduled_seconds"))
+    departed = sf.when(sf.col("late").isNotNull(), sf.col("scheduled_seconds"))
     total, count, first, last = examples.agg(
-        F.count(F.lit(1)), F.count("late"), F.min(departed), F.max(departed)
-    ).first()
+        sf.count(sf.lit(1)), sf.count("late"), sf.min(departed), sf.max(departed)
+    ).collect()[0]
     return count, total - count, None if first is None else first + (last - first) * (1 - TEST_SHARE)
 
 
@@ -162,14 +162,14 @@ def _refuse_empty(departed: int, cancelled: int) -> None:
 
 
 def _profile(examples: DataFrame) -> Profile:
-    in_train = ~F.col("test")
+    in_train = ~sf.col("test")
     row = examples.agg(
-        F.count_if(in_train).alias("train_rows"),
-        F.count_if(in_train & (F.col("late") == 1)).alias("train_positives"),
-        F.count_if("test").alias("test_rows"),
-        F.count_if(F.col("test") & (F.col("late") == 1)).alias("test_positives"),
-        *(F.count_if(in_train & F.col(name).isNotNull()).alias(f"n_{name}") for name in NUMBERS),
-    ).first()
+        sf.count_if(in_train).alias("train_rows"),
+        sf.count_if(in_train & (sf.col("late") == 1)).alias("train_positives"),
+        sf.count_if("test").alias("test_rows"),
+        sf.count_if(sf.col("test") & (sf.col("late") == 1)).alias("test_positives"),
+        *(sf.count_if(in_train & sf.col(name).isNotNull()).alias(f"n_{name}") for name in NUMBERS),
+    ).collect()[0]
     # The imputer refuses a column without any value, such as the gusts of a calm day.
     usable = tuple(name for name in NUMBERS if row[f"n_{name}"])
     return Profile(row.train_rows, row.train_positives, row.test_rows, row.test_positives, usable)
@@ -210,14 +210,14 @@ def _measure(scored: DataFrame, profile: Profile) -> dict[str, float]:
     The area under the ROC curve is the share of pairs (late, not late) that the model orders rightly, ties counting
     half; Spark's evaluator approximates it by bins that depend on the order in which tasks end.
     """
-    by_probability = scored.groupBy(vector_to_array("probability")[1].alias("p")).agg(
-        F.count_if(F.col("late") == 1).alias("positives"), F.count_if(F.col("late") == 0).alias("negatives")
+    by_probability = scored.groupBy(vector_to_array(sf.col("probability"))[1].alias("p")).agg(
+        sf.count_if(sf.col("late") == 1).alias("positives"), sf.count_if(sf.col("late") == 0).alias("negatives")
     )
-    negatives_below = F.sum("negatives").over(Window.orderBy("p")) - F.col("negatives") / 2
+    negatives_below = sf.sum("negatives").over(Window.orderBy("p")) - sf.col("negatives") / 2
     right_pairs, loss = (
-        by_probability.select("*", (F.col("positives") * negatives_below).alias("right_pairs"))
-        .agg(F.sum("right_pairs"), F.sum(_log_loss(F.col("p"))))
-        .first()
+        by_probability.select("*", (sf.col("positives") * negatives_below).alias("right_pairs"))
+        .agg(sf.sum("right_pairs"), sf.sum(_log_loss(sf.col("p"))))
+        .collect()[0]
     )
     test_negatives = profile.test_rows - profile.test_positives
     constant = profile.train_rate
@@ -234,5 +234,5 @@ def _measure(scored: DataFrame, profile: Profile) -> dict[str, float]:
 
 
 def _log_loss(probability: Column) -> Column:
-    sure = F.least(F.greatest(probability, F.lit(_EDGE)), F.lit(1 - _EDGE))
-    return -(F.col("positives") * F.log(sure) + F.col("negatives") * F.log(1 - sure))
+    sure = sf.least(sf.greatest(probability, sf.lit(_EDGE)), sf.lit(1 - _EDGE))
+    return -(sf.col("positives") * sf.log(sure) + sf.col("negatives") * sf.log(1 - sure))
