@@ -85,9 +85,8 @@ def train(inputs: Mapping[str, DataFrame], arguments: Mapping[str, object]) -> t
     flights, weather, planes = (_input(inputs, name) for name in _NEEDED)
     examples = _examples(flights, weather, planes, late_minutes).cache()
     try:
-        departed, cancelled, cutoff = _span(examples)
-        _refuse_empty(departed, cancelled)
-        examples = examples.where("late IS NOT NULL").withColumn("test", sf.col("scheduled_seconds") > cutoff)
+        cancelled, test_begins = _span(examples)
+        examples = examples.where("late IS NOT NULL").withColumn("test", sf.col("scheduled_seconds") > test_begins)
         profile = _profile(examples)
         _refuse_single_class(profile, late_minutes)
         model = _pipeline(profile.usable).fit(examples.where("NOT test"))
@@ -147,18 +146,14 @@ def _examples(flights: DataFrame, weather: DataFrame, planes: DataFrame, late_mi
     )
 
 
-def _span(examples: DataFrame) -> tuple[int, int, float | None]:
-    """Departed and cancelled flights, and the second after which the test begins (None without departures)."""
+def _span(examples: DataFrame) -> tuple[int, float]:
+    """Number of cancelled flights, and the second (since 1970, UTC) after which the test begins."""
     departed = sf.when(sf.col("late").isNotNull(), sf.col("scheduled_seconds"))
-    total, count, first, last = examples.agg(
-        sf.count(sf.lit(1)), sf.count("late"), sf.min(departed), sf.max(departed)
-    ).collect()[0]
-    return count, total - count, None if first is None else first + (last - first) * (1 - TEST_SHARE)
-
-
-def _refuse_empty(departed: int, cancelled: int) -> None:
-    if not departed:
-        raise CannotTrain(f"flights has no departure to learn from ({cancelled} cancelled) in this window")
+    [row] = examples.agg(sf.count(sf.lit(1)), sf.count("late"), sf.min(departed), sf.max(departed)).collect()
+    total, count, first, last = row
+    if not count:
+        raise CannotTrain(f"table flights has no departure in this window, {total} cancelled ones only")
+    return total - count, first + (last - first) * (1 - TEST_SHARE)
 
 
 def _profile(examples: DataFrame) -> Profile:

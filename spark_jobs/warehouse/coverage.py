@@ -1,0 +1,166 @@
+"""Which as-of dates a read of an interval table covers, and which of them are missing: pure, standard library only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+from warehouse.failures import PermanentError, RetryableError
+from warehouse.job_spec import SnapshotRecord
+
+_DAY = timedelta(days=1)
+# Clocks change by an hour, in one place (Lord Howe Island) by half of it: a calendar day has 23 to 25 hours.
+_CLOCK_CHANGE = timedelta(hours=1)
+_MOST_NAMED = 10
+_DATE_LABEL = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MINUTE_LABEL = "%Y-%m-%dT%H%MZ"
+
+
+@dataclass(eq=False)
+class MissingIntervals(RetryableError):
+    """Intervals that a read needs are not published, yet: a backfill running beside it may still fill them."""
+
+    table: str
+    as_of: str
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"table {self.table} as of {self.as_of} lacks {_few(self.missing)}; backfill what is missing"
+
+
+@dataclass(eq=False)
+class NoSuchSnapshot(PermanentError):
+    """No snapshot of that date is published, and waiting does not bring one. ``published``: oldest first."""
+
+    table: str
+    as_of: str
+    published: tuple[str, ...]
+    reason: str = "it was never published"
+
+    def __str__(self) -> str:
+        if not self.published:
+            return f"table {self.table} has no snapshot as of {self.as_of}, nor of any other date: {self.reason}"
+        first, last, near = self.published[0], self.published[-1], _nearest(self.as_of, self.published)
+        return (
+            f"table {self.table} has no snapshot as of {self.as_of}: {self.reason}; of the "
+            f"{len(self.published)} published, {first} to {last}, {near} is the nearest"
+        )
+
+
+@dataclass(eq=False)
+class OverlappingIntervals(PermanentError):
+    table: str
+    earlier: str
+    later: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table}: the intervals of {self.earlier} and {self.later} overlap, so rows "
+            "would be read twice; the schedule was changed between them"
+        )
+
+
+def covered(
+    table: str, records: Collection[SnapshotRecord], as_of: str, *, since: str | None, expired: bool, window: int | None
+) -> tuple[SnapshotRecord, ...]:
+    """The records that make up ``table`` as of ``as_of``, oldest first, without a gap.
+
+    :param since: start of the oldest interval that the table has, ISO 8601 in UTC; None where it is not known, which
+        takes the first record for it.
+    :param expired: retention ended intervals before ``since``.
+    :param window: the last so many intervals only; fewer where the table starts within the window.
+    :raises MissingIntervals: some of them are not published, ``as_of`` itself perhaps.
+    :raises NoSuchSnapshot: ``as_of`` lies before ``since``, or the window does and retention ended that part.
+    :raises OverlappingIntervals: two of them hold the same moment.
+    """
+    by_start = sorted(records, key=lambda record: record.start)
+    if not by_start:
+        raise MissingIntervals(table, as_of, (as_of,))
+    published = tuple(record.as_of for record in by_start)
+    begin = _moment(since or by_start[0].start)
+    end = _start_of(as_of, by_start)
+    if end < begin - _CLOCK_CHANGE:
+        reason = "retention ended it" if expired else "the table starts later"
+        raise NoSuchSnapshot(table, as_of, published, reason)
+    slots = _slots(table, by_start, as_of, begin, end)
+    if window is not None:
+        if expired and len(slots) < window:
+            raise NoSuchSnapshot(table, as_of, published, f"retention ended a part of its window of {window} intervals")
+        slots = slots[-window:]
+    if missing := tuple(slot for slot in slots if isinstance(slot, str)):
+        raise MissingIntervals(table, as_of, missing)
+    return tuple(slot for slot in slots if isinstance(slot, SnapshotRecord))
+
+
+def _slots(
+    table: str, by_start: list[SnapshotRecord], as_of: str, begin: datetime, end: datetime
+) -> list[SnapshotRecord | str]:
+    """Every interval from ``begin`` up to and with ``as_of``: its record, or the label of a missing one."""
+    upto = [r for r in by_start if _moment(r.start) <= end or r.as_of == as_of]
+    # Retention removes what lies before the oldest kept interval; a record of it may be about to go.
+    upto = [r for r in upto if _moment(r.start) >= begin]
+    slots: list[SnapshotRecord | str] = []
+    for record in upto:
+        slots += _missing_between(begin, _moment(record.start), like=record)
+        slots.append(record)
+        begin = _moment(record.end)
+    for earlier, later in pairwise(upto):
+        if earlier.end > later.start:
+            raise OverlappingIntervals(table, earlier.as_of, later.as_of)
+    if not upto or upto[-1].as_of != as_of:
+        slots += [*_missing_between(begin, end, like=upto[-1] if upto else by_start[0]), as_of]
+    return slots
+
+
+def _missing_between(begin: datetime, end: datetime, like: SnapshotRecord) -> list[str]:
+    """Labels of the intervals in ``[begin, end)``, taken to be as long as that of ``like``; else the span as text."""
+    gap, start = end - begin, _moment(like.start)
+    length = _moment(like.end) - start
+    if gap <= timedelta(0):
+        return []
+    if _DATE_LABEL.fullmatch(like.as_of):
+        days = max(1, round(length / _DAY))
+        count = round(gap / (days * _DAY))
+        if count and abs(gap - count * days * _DAY) <= _CLOCK_CHANGE:
+            first = date.fromisoformat(like.as_of) + round((begin - start) / _DAY) * _DAY
+            return [(first + index * days * _DAY).isoformat() for index in range(count)]
+    elif gap % length == timedelta(0):
+        return [(begin + index * length).strftime(_MINUTE_LABEL) for index in range(gap // length)]
+    return [f"what lies between {begin:%Y-%m-%dT%H:%MZ} and {end:%Y-%m-%dT%H:%MZ}"]
+
+
+def _start_of(as_of: str, by_start: list[SnapshotRecord]) -> datetime:
+    """When the interval labelled ``as_of`` starts: by its record, else by the labels around it (to the hour)."""
+    by_label = {record.as_of: record for record in by_start}
+    if as_of in by_label:
+        return _moment(by_label[as_of].start)
+    try:
+        if not _DATE_LABEL.fullmatch(as_of):
+            return datetime.strptime(f"{as_of}+0000", f"{_MINUTE_LABEL}%z")
+        day = date.fromisoformat(as_of)
+    except ValueError:
+        raise NoSuchSnapshot(by_start[0].table, as_of, tuple(by_label), "it is not an as-of date") from None
+    # A day starts when its time zone says, which the neighbouring days know.
+    starts = {date.fromisoformat(label): r.start for label, r in by_label.items() if _DATE_LABEL.fullmatch(label)}
+    if not starts:
+        return _moment(f"{as_of}T00:00:00Z")
+    near = min(starts, key=lambda other: abs(other - day))
+    return _moment(starts[near]) + (day - near)
+
+
+def _moment(iso: str) -> datetime:
+    return datetime.fromisoformat(iso)
+
+
+def _nearest(as_of: str, published: tuple[str, ...]) -> str:
+    """By text, which for labels is by time: the newest before ``as_of``, else the oldest."""
+    return max((label for label in published if label <= as_of), default=published[0])
+
+
+def _few(labels: tuple[str, ...]) -> str:
+    named = ", ".join(labels[:_MOST_NAMED])
+    more = len(labels) - _MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,0 +1,210 @@
+"""Reading tables of the store as of a date: the one way in, for trainings and for people.
+
+``read_as_of(spark, "alluxio://host:19998/warehouse", "flights", "2013-06-02")`` gives exactly the source's rows up to the
+end of that interval, whatever was published since. Each read is pinned to one Iceberg snapshot, so that a table which
+is published while it is read does not change under the reader.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as sf
+
+from warehouse.coverage import NoSuchSnapshot, covered
+from warehouse.failures import PermanentError
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
+from warehouse.iceberg_tables import quoted
+from warehouse.job_spec import InputRead, InputSpec, SnapshotRecord, StoreSpec
+from warehouse.records import RETAINED_FROM, records_of
+from warehouse.source_read import AS_OF_COLUMN
+from warehouse.vendor_errors import store_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MAIN = "main"
+
+
+@dataclass(eq=False)
+class UnknownTable(PermanentError):
+    table: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"table {self.table} is not in the store, which has no table yet"
+        close = difflib.get_close_matches(self.table, self.known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"table {self.table} is not in the store, which has {', '.join(self.known)}{hint}"
+
+
+@dataclass(eq=False)
+class WindowOfStates(PermanentError):
+    """A window was asked of a table whose snapshots are whole states, not intervals to be put together."""
+
+    table: str
+    window: int
+
+    def __str__(self) -> str:
+        return f"table {self.table} keeps whole states, so a window of {self.window} intervals of it has no meaning"
+
+
+@dataclass(eq=False)
+class InputExpired(PermanentError):
+    """What was read is no longer kept; ``republished``: as-of dates of it that were captured anew since."""
+
+    table: str
+    iceberg_snapshot_id: int
+    republished: tuple[str, ...]
+
+    def __str__(self) -> str:
+        again = f"; captured anew since: {', '.join(self.republished)}" if self.republished else ""
+        return (
+            f"table {self.table}: Iceberg snapshot {self.iceberg_snapshot_id} has expired and cannot be read again "
+            f"(keep_inputs would have kept it){again}"
+        )
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A read before its first row: which Iceberg snapshot holds it, and the published records it consists of."""
+
+    table: str
+    iceberg_snapshot_id: int
+    records: tuple[SnapshotRecord, ...]
+
+    @property
+    def as_of(self) -> tuple[str, ...]:
+        """The as-of dates of the records, oldest first."""
+        return tuple(record.as_of for record in self.records)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all records, as validated when they were published."""
+        return sum(record.rows for record in self.records)
+
+
+def read_as_of(
+    session: SparkSession, store: StoreSpec | str, table: str, as_of: str, *, window: int | None = None
+) -> DataFrame:
+    """Rows of ``table`` as of ``as_of``, with the source's columns.
+
+    An interval table gives all its intervals up to that date or, with ``window``, the last so many (fewer where the
+    table starts within them); any other gives the state captured for that date.
+
+    :param store: the store, or its URI.
+    :raises UnknownTable: the store has no such table.
+    :raises NoSuchSnapshot: no snapshot of that date can be read; the message says which ones can.
+    :raises MissingIntervals: intervals up to that date are not published.
+    """
+    store = _store(store)
+    return _frame(session, store, resolve(session, store, table, as_of, window=window))
+
+
+def read_latest(session: SparkSession, store: StoreSpec | str, table: str) -> DataFrame:
+    """Rows of ``table`` as of its newest published date; raises as :func:`read_as_of`."""
+    store = _store(store)
+    return _frame(session, store, resolve(session, store, table, None))
+
+
+def resolve(
+    session: SparkSession, store: StoreSpec, table: str, as_of: str | None, *, window: int | None = None
+) -> Resolved:
+    """Find what :func:`read_as_of` would read, from one state of the table's metadata; ``None`` means the newest date."""
+    with store_errors(store.uri, table):
+        loaded = load_table(session, store.identifier(table))
+        if loaded is None:
+            raise UnknownTable(table, _known_tables(session, store))
+    properties, records = properties_of(loaded), records_of(loaded)
+    if as_of is None:
+        if not records:
+            raise NoSuchSnapshot(table, "its newest date", ())
+        as_of = next(reversed(records))
+    if properties.get("warehouse.history") == "interval":
+        retained = properties.get(RETAINED_FROM)
+        since = max(filter(None, (retained, properties.get("warehouse.start"))), default=None)
+        found = covered(table, records.values(), as_of, since=since, expired=retained is not None, window=window)
+        return Resolved(table, _head(loaded, MAIN), found)
+    if window is not None and window > 1:
+        raise WindowOfStates(table, window)
+    if as_of not in records:
+        raise NoSuchSnapshot(table, as_of, tuple(records))
+    return Resolved(table, _head(loaded, as_of), (records[as_of],))
+
+
+def read_input(
+    session: SparkSession, store: StoreSpec, spec: InputSpec, as_of: str, *, keep_as: str | None = None
+) -> tuple[DataFrame, InputRead]:
+    """Rows of a training's input, and exactly what was read.
+
+    :param keep_as: tag the Iceberg snapshot with this name, so that :func:`read_again` finds it for ever; an older
+        snapshot of that name is let go.
+    """
+    found = resolve(session, store, spec.table, None if spec.mode == "latest" else as_of, window=spec.window)
+    if keep_as is not None:
+        _keep(session, store, found, keep_as)
+    read = InputRead(spec.table, spec.mode, found.as_of, found.iceberg_snapshot_id, found.rows)
+    return _frame(session, store, found), read
+
+
+def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *, trained_at: str) -> DataFrame:
+    """The very rows that a training read, by the entry of its ``inputs.json``.
+
+    :param trained_at: when it read them, ISO 8601 in UTC, as its ``inputs.json`` says.
+    :raises InputExpired: they are no longer kept.
+    """
+    store = _store(store)
+    with store_errors(store.uri, read.table):
+        loaded = load_existing_table(session, store, read.table)
+        if loaded.snapshot(read.iceberg_snapshot_id) is None:
+            records = records_of(loaded)
+            anew = (label for label in read.as_of if label in records and records[label].published_at > trained_at)
+            raise InputExpired(read.table, read.iceberg_snapshot_id, tuple(anew))
+    return _pinned(session, store, read.table, read.iceberg_snapshot_id, read.as_of)
+
+
+def _frame(session: SparkSession, store: StoreSpec, found: Resolved) -> DataFrame:
+    return _pinned(session, store, found.table, found.iceberg_snapshot_id, found.as_of)
+
+
+def _pinned(session: SparkSession, store: StoreSpec, table: str, snapshot_id: int, as_of: tuple[str, ...]) -> DataFrame:
+    with store_errors(store.uri, table):
+        rows = session.read.option("snapshot-id", str(snapshot_id)).table(quoted(store.identifier(table)))
+    if AS_OF_COLUMN not in rows.columns:
+        return rows
+    # By the set of labels and not by `<=`: labels of days and of minutes may stand beside each other.
+    return rows.where(sf.col(AS_OF_COLUMN).isin(*as_of)).drop(AS_OF_COLUMN)
+
+
+def _head(table: Any, reference: str) -> int:
+    head = branch_head(table, reference)
+    assert head is not None, f"publishing writes a record and moves {reference!r} in one commit"
+    return head
+
+
+def _keep(session: SparkSession, store: StoreSpec, found: Resolved, name: str) -> None:
+    def change() -> None:
+        table = load_existing_table(session, store, found.table)
+        manage = table.manageSnapshots()
+        if branch_head(table, name) is None:
+            manage.createTag(name, found.iceberg_snapshot_id)
+        else:
+            manage.replaceTag(name, found.iceberg_snapshot_id)
+        manage.commit()
+
+    with store_errors(store.uri, found.table):
+        commit_with_retries(change)
+
+
+def _known_tables(session: SparkSession, store: StoreSpec) -> tuple[str, ...]:
+    if not session.catalog.databaseExists(quoted(f"{store.catalog}.{store.namespace}")):
+        return ()
+    rows = session.sql(f"SHOW TABLES IN {quoted(f'{store.catalog}.{store.namespace}')}").collect()
+    return tuple(sorted(row.tableName for row in rows))
+
+
+def _store(store: StoreSpec | str) -> StoreSpec:
+    return StoreSpec(store) if isinstance(store, str) else store
