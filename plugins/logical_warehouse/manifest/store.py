@@ -1,0 +1,63 @@
+"""Section ``store``: where snapshots live."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from logical_warehouse.manifest.section import Duration, Section, refusal
+
+SCHEMES = ("alluxio", "file", "hdfs", "s3a")
+MASTER_WEB_PORT = 19999
+PROXY_PORT = 39999
+_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+def _uri(value: object) -> object:
+    if isinstance(value, str) and not re.match(rf"(?:{'|'.join(SCHEMES)})://.", value):
+        raise refusal(f"{value!r} is not the URI of a store", allowed=[f"{scheme}://…" for scheme in SCHEMES])
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+class Store(Section):
+    """The Iceberg catalog in which snapshots live."""
+
+    uri: Annotated[
+        str,
+        BeforeValidator(_uri),
+        Field(json_schema_extra={"pattern": rf"^({'|'.join(SCHEMES)})://.", "examples": ["alluxio://host:19998/path"]}),
+    ]
+    """Folder of the catalog: `alluxio://…`, or `file://…`, `hdfs://…`, `s3a://…` where a site has those."""
+    catalog: Annotated[str, Field(pattern=_IDENTIFIER)] = "warehouse"
+    """Name of the catalog in Spark SQL."""
+    namespace: Annotated[str, Field(pattern=_IDENTIFIER)] = "snapshots"
+    """Namespace of the tables in the catalog: `<catalog>.<namespace>.<table>`."""
+    web: str | None = None
+    """URL of Alluxio's master REST API; by default `http://<host of uri>:19999`. Unused for other stores."""
+    s3: str | None = None
+    """URL of the Alluxio proxy's S3 API; by default `http://<host of uri>:39999/api/v1/s3`. Unused for others."""
+    reader_grace: Duration = datetime.timedelta(hours=1)
+    """How long the files of a replaced or expired snapshot stay for readers in flight."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _addresses(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("uri"), str):
+            return data
+        uri = urlsplit(data["uri"])
+        if uri.scheme != "alluxio":
+            return {**data, "web": None, "s3": None}
+        defaults = {
+            "web": f"http://{uri.hostname}:{MASTER_WEB_PORT}",
+            "s3": f"http://{uri.hostname}:{PROXY_PORT}/api/v1/s3",
+        }
+        return {**defaults, **data}
+
+    @property
+    def is_alluxio(self) -> bool:
+        """Whether the store is Alluxio, which is asked for its memory and pins its files."""
+        return self.uri.startswith("alluxio://")

@@ -1,0 +1,198 @@
+"""Sections ``tables`` and ``defaults``: tables as written, and as resolved."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest.history import History, HistoryConfig
+from logical_warehouse.manifest.section import (
+    Date,
+    Duration,
+    GroupName,
+    Number,
+    Section,
+    Text,
+    TextList,
+    Whole,
+    refusal,
+)
+
+DEFAULT_OWNER = "airflow"
+DEFAULT_RETRIES = 2
+DEFAULT_RETRY_DELAY = datetime.timedelta(minutes=1)
+
+
+def _schema_and_table(value: object) -> object:
+    if isinstance(value, str) and (value.count(".") != 1 or not all(part.strip() for part in value.split("."))):
+        raise refusal(f"{value!r} does not name a table of the source", allowed=["schema.table"])
+    return value
+
+
+class Split(Section):
+    """How a read is divided over connections."""
+
+    parts: Annotated[Whole, Field(ge=1)] = 2
+    """Connections that read at once; with the one that holds the source's state, at most the source's budget."""
+    column: Text | None = None
+    """Column to divide by; unset, as the database does it best."""
+
+
+class Retention(Section):
+    """Which as-of dates stay published; without any, all of them."""
+
+    keep: Annotated[Whole, Field(ge=1)] | None = None
+    """The newest so many as-of dates."""
+    days: Annotated[Whole, Field(ge=1)] | None = None
+    """As-of dates at most so many days older than the newest."""
+
+    def __str__(self) -> str:
+        parts = (f"keep: {self.keep}" if self.keep else "", f"days: {self.days}" if self.days else "")
+        return f"{{{', '.join(part for part in parts if part)}}}"
+
+    def intervals(self, schedule: Schedule) -> int | None:
+        """How many intervals of ``schedule`` stay published for certain; None for all."""
+        by_days = max(1, datetime.timedelta(days=self.days) // schedule.longest) if self.days else None
+        return min((bound for bound in (self.keep, by_days) if bound is not None), default=None)
+
+
+class Columns(Section):
+    """Which columns are read: all but `exclude`, or only `include`."""
+
+    include: Annotated[TextList, Field(min_length=1)] | None = None
+    """Only these."""
+    exclude: Annotated[TextList, Field(min_length=1)] | None = None
+    """All but these."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Columns:
+        if (self.include is None) == (self.exclude is None):
+            raise refusal("columns has exactly one key", allowed=["include", "exclude"])
+        return self
+
+    def has(self, column: str) -> bool:
+        """Whether ``column`` is read."""
+        if self.include is not None:
+            return column in self.include
+        return column not in (self.exclude or ())
+
+
+class Checks(Section):
+    """What must hold before a snapshot is published."""
+
+    rows: dict[str, Text] = Field(default_factory=dict)
+    """Name to Spark SQL expression that must be true for every row."""
+    min_rows: Annotated[Whole, Field(ge=0)] | None = None
+    """Fewest rows of a snapshot."""
+    max_change: Annotated[Number, Field(ge=0)] | None = None
+    """Largest relative change of the row count against the newest earlier snapshot; 0.5 allows half to one and a half
+    times."""
+
+
+class Defaults(Section):
+    """Settings for all tables and trainings that do not set them; a list or mapping is replaced as a whole."""
+
+    owner: Text | None = None
+    """Owner in Airflow."""
+    tags: TextList | None = None
+    """Tags in Airflow."""
+    source: Text | None = None
+    """Name of the source."""
+    schedule: Text | None = None
+    """Cron expression of five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`, in the
+    source's time zone."""
+    start: Date | None = None
+    """Date from which there are intervals, in the source's time zone."""
+    end: Date | None = None
+    """Date of the last interval; `null` for no end, also where the defaults have one."""
+    retention: Retention | None = None
+    """Which as-of dates stay published; all, where unset."""
+    split: Split | None = None
+    """How the read is divided over connections."""
+    retries: Annotated[Whole, Field(ge=0)] | None = DEFAULT_RETRIES
+    """How often a task is tried again after a failure that may pass."""
+    retry_delay: Duration | None = DEFAULT_RETRY_DELAY
+    """Time between tries."""
+
+
+class TableConfig(Section):
+    """A source table; keys that it does not set come from `defaults`, and `null` takes a default away."""
+
+    table: Annotated[str, BeforeValidator(_schema_and_table), Field(json_schema_extra={"pattern": r"^[^.]+\.[^.]+$"})]
+    """`schema.table` in the source."""
+    history: HistoryConfig
+    """What a run may claim about the past: `current`, `{current: {lateness: 12h}}` or `{interval: {column: …}}`."""
+    description: str = ""
+    """Shown on the DAG's page."""
+    source: Text | None = None
+    """Name of the source."""
+    owner: Text | None = None
+    """Owner in Airflow."""
+    tags: TextList | None = None
+    """Tags in Airflow."""
+    schedule: Text | None = None
+    """Cron expression of five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@quarterly`, `@yearly`, in the
+    source's time zone."""
+    start: Date | None = None
+    """Date from which there are intervals, in the source's time zone."""
+    end: Date | None = None
+    """Date of the last interval; `null` for no end, also where the defaults have one."""
+    group: GroupName | None = None
+    """Tables of one group are captured together, from one state of the source; alone, where unset."""
+    split: Split | None = None
+    """How the read is divided over connections."""
+    columns: Columns | None = None
+    """Which columns are read; all, where unset."""
+    filter: Text | None = None
+    """SQL condition of the source that rows must meet to be read."""
+    retention: Retention | None = None
+    """Which as-of dates stay published; all, where unset."""
+    checks: Checks = Checks()
+    """What must hold before a snapshot is published."""
+    retries: Annotated[Whole, Field(ge=0)] | None = None
+    """How often a task is tried again after a failure that may pass."""
+    retry_delay: Duration | None = None
+    """Time between tries."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with everything filled in; attributes are named as the manifest's keys.
+
+    ``source`` is the name of its source and ``schedule`` the cron expression or preset as written. ``group`` is the
+    table's own name where the manifest has none. ``start`` and ``end`` are dates of the source's
+    time zone, both included; ``retention`` without ``keep`` and ``days`` keeps all.
+    """
+
+    name: str
+    table: str
+    source: str
+    schedule: str
+    start: datetime.date
+    end: datetime.date | None
+    history: History
+    group: str
+    description: str = ""
+    owner: str = DEFAULT_OWNER
+    tags: tuple[str, ...] = ()
+    split: Split = Split()  # noqa: RUF009 - frozen
+    columns: Columns | None = None
+    filter: str | None = None
+    retention: Retention = Retention()  # noqa: RUF009 - frozen
+    checks: Checks = Checks()  # noqa: RUF009 - frozen
+    retries: int = DEFAULT_RETRIES
+    retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY
+
+    @property
+    def source_schema(self) -> str:
+        """Schema of the source table."""
+        return self.table.split(".")[0]
+
+    @property
+    def source_table(self) -> str:
+        """Name of the source table in its schema."""
+        return self.table.split(".")[1]
