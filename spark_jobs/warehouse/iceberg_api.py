@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 
+from warehouse.failures import TableNotInStore
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -42,8 +44,6 @@ def load_existing_table(session: SparkSession, store: StoreSpec, name: str) -> A
 
     :raises TableNotInStore: the store has no such table.
     """
-    from warehouse.failures import TableNotInStore
-
     table = load_table(session, store.identifier(name))
     if table is None:
         raise TableNotInStore(name)

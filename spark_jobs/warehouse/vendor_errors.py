@@ -8,9 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import (
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    IllegalArgumentException,
+    NumberFormatException,
+    PySparkException,
+)
 
-from warehouse.failures import JobError, StoreDataLost, StoreFull, StoreUnreachable
+from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable
 from warehouse.sql_states import Cause, source_failure
 
 MAX_CAUSES = 20
@@ -22,6 +29,14 @@ UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 LOST = re.compile(r"is not available in (?:alluxio|any)|Block \d+ is unavailable|UnavailableBlock", re.IGNORECASE)
+
+ROW_ERRORS = (
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    IllegalArgumentException,
+    NumberFormatException,
+)
 
 
 def causes_of(error: BaseException) -> list[Cause]:
@@ -65,6 +80,15 @@ def store_errors(uri: str, table: str | None = None) -> Iterator[None]:
         if failure is None:
             raise
         raise failure from error
+
+
+@contextmanager
+def expression_errors(table: str) -> Iterator[None]:
+    """Turn errors that an SQL expression raises for some row into a failure without the row's values."""
+    try:
+        yield
+    except ROW_ERRORS as error:
+        raise CheckNotComputable(table, error.getCondition() or type(error).__name__) from error
 
 
 def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError | None:

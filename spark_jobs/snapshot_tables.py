@@ -1,0 +1,12 @@
+"""``spark-submit snapshot_tables.py '<SnapshotJob as JSON>'``: capture the tables of a group onto their run branches."""
+
+from __future__ import annotations
+
+import sys
+
+from warehouse.answers import run_job
+from warehouse.capture import snapshot_tables
+from warehouse.job_spec import SnapshotJob
+
+if __name__ == "__main__":
+    sys.exit(run_job(SnapshotJob, sys.argv, snapshot_tables))

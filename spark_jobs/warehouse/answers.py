@@ -1,0 +1,98 @@
+"""The frame in which every entry point runs: spec in, answer out, one sentence for a failure."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from warehouse.failures import JobError
+from warehouse.job_spec import (
+    JobAnswer,
+    JobFailure,
+    Result,
+    SnapshotJob,
+    SnapshotResult,
+    SpecError,
+    TrainJob,
+    TrainResult,
+    ValidateJob,
+    ValidateResult,
+    from_json,
+    to_json,
+)
+from warehouse.session import job_session
+from warehouse.vendor_errors import causes_of, store_failure
+
+Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)
+
+
+def run_job(job_type: type[Job], arguments: list[str], run: Callable[[SparkSession, Job], Result]) -> int:
+    """Run an entry point on the spec in ``arguments[1]`` and write its :class:`JobAnswer` to ``result_path``.
+
+    :returns: the process's exit code, 1 after a failure. An expected failure prints its sentence and no trace.
+    """
+    try:
+        job = from_json(job_type, arguments[1] if len(arguments) > 1 else "")
+    except SpecError as error:
+        print(f"FAILED (permanent): {error}", file=sys.stderr, flush=True)
+        return 1
+    with job_session(f"{job_type.__name__} {job.run.run_id}") as session:
+        try:
+            answer = answer_with(run(session, job))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the operator must learn of it
+            answer = JobAnswer(failure=failure_of(error, job.store.uri))
+        try:
+            write_text(session, job.result_path, to_json(answer))
+        except (Py4JJavaError, PySparkException) as error:
+            failure = store_failure(causes_of(error), job.store.uri, None)
+            print(f"the answer could not be written to {job.result_path}: {failure or type(error).__name__}")
+            answer = JobAnswer(failure=answer.failure or failure_of(error, job.store.uri))
+    if answer.failure is None:
+        return 0
+    print(f"FAILED ({answer.failure.kind}): {answer.failure.message}", file=sys.stderr, flush=True)
+    return 1
+
+
+def answer_with(result: Result) -> JobAnswer:
+    """The answer that holds ``result``."""
+    match result:
+        case SnapshotResult():
+            return JobAnswer(snapshot=result)
+        case ValidateResult():
+            return JobAnswer(validate=result)
+        case TrainResult():
+            return JobAnswer(train=result)
+
+
+def failure_of(error: Exception, store_uri: str) -> JobFailure:
+    """What the operator learns of ``error``; the trace of an unexpected one goes to standard error only."""
+    if not isinstance(error, JobError):
+        mapped = store_failure(causes_of(error), store_uri, None)
+        if mapped is None:
+            traceback.print_exception(error)
+            return JobFailure("retryable", f"the job failed unexpectedly ({_name_of(error)}); its log has the trace")
+        error = mapped
+    return JobFailure(error.kind, " ".join(str(error).split()))
+
+
+def _name_of(error: Exception) -> str:
+    chain = causes_of(error)
+    return chain[-1].class_name if chain else type(error).__name__
+
+
+def write_text(session: SparkSession, path: str, text: str) -> None:
+    """Write ``text`` to ``path`` on whichever file system its scheme names, replacing what is there."""
+    jvm = session._jvm
+    java_path = jvm.org.apache.hadoop.fs.Path(path)
+    file_system = java_path.getFileSystem(session._jsc.hadoopConfiguration())
+    stream = file_system.create(java_path, True)
+    try:
+        stream.write(text.encode())
+    finally:
+        stream.close()

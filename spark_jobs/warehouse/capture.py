@@ -1,0 +1,80 @@
+"""The snapshot job: all tables of a group, read from one consistent state of the source, onto their run branches."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from warehouse.consistent_read import SourceState, hold_source_state
+from warehouse.failures import CapturedTooLate
+from warehouse.iceberg_tables import ensure_table, make_run_branch, write_run_branch
+from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture
+from warehouse.progress import progress_lines
+from warehouse.source_read import SourceRead, plan_read, read_table
+from warehouse.store_directory import prepare_store
+from warehouse.vendor_errors import source_errors, store_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
+    """Write the run branch of every table; nothing becomes visible to readers.
+
+    :raises JobError: what went wrong, with the table's name.
+    """
+    started = time.monotonic()
+    prepare_store(session, job.store)
+    with hold_source_state(session, job.source) as state:
+        print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
+        _refuse_late(state, job)
+        # Every table is looked up before the first is read: a group fails early or not at all.
+        reads = [plan_read(state, table, job.interval) for table in job.tables]
+        captures = tuple(_capture(session, job, state, read) for read in reads)
+    return SnapshotResult(captures, round(time.monotonic() - started, 3))
+
+
+def _refuse_late(state: SourceState, job: SnapshotJob) -> None:
+    end = datetime.fromisoformat(job.interval.end)
+    late = int((datetime.fromisoformat(state.captured_at) - end).total_seconds())
+    for table in job.tables:
+        lateness = table.history.lateness_seconds
+        if lateness is not None and late > lateness and not job.capture_late:
+            raise CapturedTooLate(table.name, job.interval.as_of, late, lateness)
+
+
+def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> TableCapture:
+    started = time.monotonic()
+    table, source = read.table, job.source
+    # The holder counts while the splits are read: in the same state, at no cost in wall time.
+    with ThreadPoolExecutor(max_workers=1) as counter:
+        count = counter.submit(state.value, state.dialect.count_sql(read.relation, read.where_sql), table.name)
+        frame = read_table(session, state, read)
+        row_bytes = read.estimated_bytes / read.estimated_rows if read.estimated_bytes and read.estimated_rows else None
+        with store_errors(job.store.uri, table.name), source_errors(source.name, source.user, table.name):
+            ensure_table(session, job.store, table, frame.schema, source.time_zone)
+            make_run_branch(session, job.store, job.run, table.name)
+            with progress_lines(session, table.name, row_bytes):
+                written = write_run_branch(session, job.store, job.run, table, frame, job.interval.as_of)
+        source_rows = int(count.result() or 0)
+    state.verify(table.name)
+    seconds = round(time.monotonic() - started, 3)
+    print(
+        f"{table.name}: {written.rows:,} of {source_rows:,} rows written, {written.bytes:,} bytes, {seconds} s",
+        flush=True,
+    )
+    return TableCapture(
+        table=table.name,
+        branch=job.run.branch,
+        iceberg_snapshot_id=written.iceberg_snapshot_id,
+        source_rows=source_rows,
+        written_rows=written.rows,
+        bytes=written.bytes,
+        captured_at=state.captured_at,
+        source_position=state.position,
+        consistency=state.consistency,
+        splits=read.connections,
+        seconds=seconds,
+    )

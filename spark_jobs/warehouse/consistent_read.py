@@ -1,0 +1,149 @@
+"""One consistent state of a source, held by one connection in the driver's JVM while all splits read it.
+
+A row count cannot certify a parallel read of a live table: measured with concurrent writers, splits without a shared
+state gave the right count and a wrong sum. So the holder opens one repeatable-read transaction and exports its
+snapshot, every split imports it, and the holder must still be alive when the last write has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JError, Py4JJavaError
+
+from warehouse.dialects import Dialect, DialectError, dialect_for
+from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateLost
+from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.vendor_errors import source_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REPEATABLE_READ = 4
+"""``java.sql.Connection.TRANSACTION_REPEATABLE_READ``."""
+
+
+class SourceState:
+    """A source as all tables of a group are read from it.
+
+    ``snapshot``: the exported state's name, None where nothing is shared (``best_effort``).
+    ``captured_at``: ISO 8601 in UTC by the source's clock. ``position``: the source's own name of the state.
+    """
+
+    def __init__(self, source: SourceSpec, dialect: Dialect, connection: Any) -> None:
+        self.source = source
+        self.dialect = dialect
+        self._connection = connection
+        self._lock = threading.Lock()
+        export = dialect.export_snapshot_sql() if source.consistency == "snapshot" else None
+        self.snapshot: str | None = self.value(export) if export else None
+        self.captured_at: str = self._clock()
+        position = dialect.source_position_sql()
+        self.position: str = (self.value(position) or "") if position else ""
+
+    @property
+    def consistency(self) -> str:
+        """``snapshot`` or ``best_effort``, as the record says it for ever."""
+        return "snapshot" if self.snapshot else "best_effort"
+
+    def query(self, sql: str, table: str | None = None) -> list[tuple[str | None, ...]]:
+        """All rows of a small answer, each cell as text, read in the held state. Safe from several threads.
+
+        :raises JobError: the source refused, or is gone.
+        """
+        with self._lock, source_errors(self.source.name, self.source.user, table):
+            statement = self._connection.createStatement()
+            try:
+                answer = statement.executeQuery(sql)
+                width = answer.getMetaData().getColumnCount()
+                rows: list[tuple[str | None, ...]] = []
+                while answer.next():
+                    rows.append(tuple(answer.getString(index) for index in range(1, width + 1)))
+                return rows
+            finally:
+                with suppress(Py4JJavaError):
+                    statement.close()
+
+    def value(self, sql: str, table: str | None = None) -> str | None:
+        """First cell of the first row."""
+        return self.query(sql, table)[0][0]
+
+    def verify(self, table: str) -> None:
+        """Prove that the state was held until now, that is until ``table`` was written.
+
+        :raises SourceStateLost: the holder ended; what was read may be of several states.
+        """
+        try:
+            self.value("SELECT 1")
+        except JobError as error:
+            raise SourceStateLost(self.source.name, table) from error
+
+    def _clock(self) -> str:
+        try:
+            return self.value(self.dialect.captured_at_sql()) or ""
+        except DialectError:
+            return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[SourceState]:
+    """Open the holder, and keep it until the block ends.
+
+    :raises JobError: wrong password, unreachable source, missing driver, or an engine that cannot share a state
+        although the spec asks for it.
+    """
+    dialect = dialect_for(source.dialect)
+    if source.consistency == "snapshot" and not dialect.shares_snapshots:
+        raise SourceRefused(source.name, None, "0A000", "its engine shares no state; set consistency: best_effort")
+    with source_errors(source.name, source.user):
+        connection = _connect(session, source)
+    try:
+        with source_errors(source.name, source.user):
+            for statement in dialect.init_statements:
+                _execute(connection, statement)
+            if source.consistency == "snapshot":
+                connection.setReadOnly(True)
+                connection.setTransactionIsolation(REPEATABLE_READ)
+                connection.setAutoCommit(False)
+        yield SourceState(source, dialect, connection)
+    finally:
+        with suppress(Py4JError):
+            connection.close()
+
+
+def source_password() -> str | None:
+    """The password that the operator put into the driver's environment."""
+    return os.environ.get(PASSWORD_VARIABLE)
+
+
+def _connect(session: SparkSession, source: SourceSpec) -> Any:
+    jvm = session._jvm
+    try:
+        # The context loader knows the jars of --jars as well as the class path; DriverManager only the latter.
+        loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+        no_types = session._sc._gateway.new_array(jvm.java.lang.Class, 0)
+        no_values = session._sc._gateway.new_array(jvm.java.lang.Object, 0)
+        driver = loader.loadClass(source.driver).getDeclaredConstructor(no_types).newInstance(no_values)
+    except Py4JJavaError as error:
+        raise DriverMissing(source.name, source.driver) from error
+    properties = jvm.java.util.Properties()
+    for name, value in (("user", source.user), ("password", source_password())):
+        if value is not None:
+            properties.setProperty(name, value)
+    connection = driver.connect(source.url, properties)
+    if connection is None:
+        raise SourceRefused(source.name, None, "08001", f"its URL is not one of the driver {source.driver}")
+    return connection
+
+
+def _execute(connection: Any, sql: str) -> None:
+    statement = connection.createStatement()
+    try:
+        statement.execute(sql)
+    finally:
+        statement.close()

@@ -1,0 +1,27 @@
+"""SQL dialects of sources: small objects that build SQL and run nothing; used by Airflow's check and by Spark's jobs."""
+
+from __future__ import annotations
+
+from warehouse.dialects.dialect import Dialect, DialectError
+from warehouse.dialects.generic import GenericDialect
+from warehouse.dialects.postgresql import PostgresqlDialect
+
+DIALECTS: dict[str, Dialect] = {"postgresql": PostgresqlDialect(), "generic": GenericDialect()}
+
+__all__ = ["DIALECTS", "Dialect", "DialectError", "dialect_for", "dialect_of_url"]
+
+
+def dialect_for(name: str) -> Dialect:
+    """The dialect called ``name``; the generic one for an engine that has none of its own."""
+    return DIALECTS.get(name, DIALECTS["generic"])
+
+
+def dialect_of_url(jdbc_url: str) -> Dialect:
+    """The dialect of a JDBC URL, ``jdbc:<engine>:…``.
+
+    :raises DialectError: not a JDBC URL.
+    """
+    scheme, *rest = jdbc_url.split(":", 2)
+    if scheme != "jdbc" or len(rest) != 2:  # noqa: PLR2004 - jdbc, engine, the rest
+        raise DialectError("a source's URL has the form jdbc:<engine>://<host>:<port>/<database>")
+    return dialect_for(rest[0])

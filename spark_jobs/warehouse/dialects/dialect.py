@@ -1,0 +1,120 @@
+"""What every dialect can do, and the SQL that is the same in all of them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from datetime import time as wall_time
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+
+class DialectError(ValueError):
+    """Something that the source's SQL cannot say; the message is part of a sentence that names the table."""
+
+
+class Dialect(Protocol):
+    """SQL of one engine. Nothing here runs a statement; arguments are values, never SQL, unless they are called so."""
+
+    name: str
+    driver_class: str
+    shares_snapshots: bool
+    """Whether several connections can read one exported state."""
+    init_statements: tuple[str, ...]
+    """Statements of the holder before its transaction begins."""
+
+    def quote(self, identifier: str) -> str:
+        """Quoted identifier. :raises DialectError: not an identifier of this engine."""
+
+    def literal(self, text: str) -> str:
+        """Quoted string literal."""
+
+    def relation(self, schema: str, table: str) -> str:
+        """``"schema"."table"``."""
+
+    def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
+        """``SELECT`` of expressions by alias: ``columns`` is alias → SQL expression."""
+
+    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
+        """One row with one number."""
+
+    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
+        """Condition that ``column`` lies in ``[start, end)``, aware datetimes, exact in the source's time zone.
+
+        :raises DialectError: the column's type cannot express these bounds.
+        """
+
+    def columns_sql(self, schema: str, table: str) -> str:
+        """Rows ``(name, type, nullable, readable)`` in the table's order, the last two ``'true'`` or ``'false'``.
+
+        No row: no such table. One row whose name is null: a table without columns.
+        """
+
+    def estimate_sql(self, select_sql: str) -> str | None:
+        """Statement whose answer :meth:`read_estimate` understands; None where the engine has no estimate."""
+
+    def read_estimate(self, answer: str) -> tuple[int, int]:
+        """Estimated rows, and bytes of one row, of the answer to :meth:`estimate_sql`."""
+
+    def captured_at_sql(self) -> str:
+        """One row: the source's clock as ISO 8601 in UTC."""
+
+    def source_position_sql(self) -> str | None:
+        """One row: the source's own name of the state that the transaction reads."""
+
+    def export_snapshot_sql(self) -> str | None:
+        """One row: the name under which other connections import this transaction's state."""
+
+    def import_snapshot_sql(self, snapshot: str) -> str:
+        """What a connection runs before it reads, to see the exported state."""
+
+    def storage_sql(self, schema: str, table: str) -> str | None:
+        """One row ``(kind, pages)`` for splitting by place; kind ``heap`` or another word."""
+
+    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
+        """Expression of a row's place, and for each part the condition on its alias ``split_key``."""
+
+    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
+        """One row of ``parts - 1`` inner bounds as text. :raises DialectError: the type has no even bounds."""
+
+    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
+        """For each part the condition on ``split_key``; NULL keys go to the first part."""
+
+    def unsupported(self, type_name: str) -> str | None:
+        """Why a column of this type cannot be captured faithfully yet; None where it can."""
+
+
+SPLIT_KEY = "split_key"
+"""Alias under which a split's key stands beside a table's columns; those are aliased c0, c1, … and cannot collide."""
+
+
+def where_clause(where_sql: str | None) -> str:
+    """`` WHERE …``, or nothing."""
+    return f" WHERE {where_sql}" if where_sql else ""
+
+
+def all_of(*conditions: str | None) -> str | None:
+    """Conjunction of the conditions that are there. The line break ends a comment in somebody's filter."""
+    present = [condition for condition in conditions if condition]
+    return " AND ".join(f"({condition}\n)" for condition in present) or None
+
+
+def local_wall_time(moment: datetime, time_zone: str) -> datetime:
+    """The wall time in ``time_zone`` at ``moment``, without zone.
+
+    :raises DialectError: that wall time comes twice (clocks go back), so that rows cannot be told apart by it.
+    """
+    local = moment.astimezone(ZoneInfo(time_zone))
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        raise DialectError(f"the local time {local:%Y-%m-%d %H:%M} comes twice in {time_zone}")
+    return local.replace(tzinfo=None)
+
+
+def local_date(moment: datetime, time_zone: str) -> date:
+    """The date that begins at ``moment`` in ``time_zone``.
+
+    :raises DialectError: no date begins then.
+    """
+    local = moment.astimezone(ZoneInfo(time_zone))
+    if local.timetz().replace(tzinfo=None) != wall_time(0):
+        raise DialectError(f"a date cannot express the bound {local:%Y-%m-%d %H:%M} in {time_zone}")
+    return local.date()

@@ -1,0 +1,86 @@
+"""Any other JDBC source, in standard SQL: best effort only, one connection, no shared state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from warehouse.dialects.dialect import DialectError, local_date, local_wall_time, where_clause
+
+
+class GenericDialect:
+    """Standard SQL with ``information_schema``; what an engine does not promise is refused or left out."""
+
+    name = "generic"
+    driver_class = ""
+    shares_snapshots = False
+    init_statements: tuple[str, ...] = ()
+
+    def quote(self, identifier: str) -> str:
+        if not identifier or "\0" in identifier:
+            raise DialectError(f"{identifier!r} is not an identifier")
+        return '"' + identifier.replace('"', '""') + '"'
+
+    def literal(self, text: str) -> str:
+        if "\0" in text:
+            raise DialectError("a string cannot hold NUL")
+        return "'" + text.replace("'", "''") + "'"
+
+    def relation(self, schema: str, table: str) -> str:
+        return f"{self.quote(schema)}.{self.quote(table)}"
+
+    def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
+        listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
+        return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
+
+    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
+        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
+
+    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
+        name, kind = self.quote(column), type_name.lower()
+        if kind == "date":
+            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
+        elif kind.startswith("timestamp") and "with time zone" not in kind:
+            bounds = [f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S}'" for moment in (start, end)]
+        else:
+            raise DialectError(f"column {column!r} of type {type_name} is neither a date nor a timestamp without zone")
+        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+
+    def columns_sql(self, schema: str, table: str) -> str:
+        return (
+            "SELECT column_name, data_type, CASE is_nullable WHEN 'YES' THEN 'true' ELSE 'false' END, 'true' "
+            f"FROM information_schema.columns WHERE table_schema = {self.literal(schema)} "
+            f"AND table_name = {self.literal(table)} ORDER BY ordinal_position"
+        )
+
+    def estimate_sql(self, select_sql: str) -> str | None:
+        return None
+
+    def read_estimate(self, answer: str) -> tuple[int, int]:
+        raise DialectError("this engine has no estimates")
+
+    def captured_at_sql(self) -> str:
+        raise DialectError("this engine's clock cannot be read")
+
+    def source_position_sql(self) -> str | None:
+        return None
+
+    def export_snapshot_sql(self) -> str | None:
+        return None
+
+    def import_snapshot_sql(self, snapshot: str) -> str:
+        raise DialectError("this engine does not share a state between connections")
+
+    def storage_sql(self, schema: str, table: str) -> str | None:
+        return None
+
+    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
+        raise DialectError("this engine's rows have no place to split by")
+
+    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
+        raise DialectError("this engine cannot be split yet")
+
+    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
+        raise DialectError("this engine cannot be split yet")
+
+    def unsupported(self, type_name: str) -> str | None:
+        return None

@@ -1,0 +1,172 @@
+"""PostgreSQL 14 and later (older ones read right, but scan the table once per split)."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+from warehouse.dialects.dialect import SPLIT_KEY, DialectError, local_date, local_wall_time, where_clause
+
+MAX_IDENTIFIER_BYTES = 63
+"""NAMEDATALEN - 1; the server silently cuts longer names."""
+
+WITH_TIME_ZONE = re.compile(r"timestamp(\(\d\))? with time zone")
+WITHOUT_TIME_ZONE = re.compile(r"timestamp(\(\d\))? without time zone")
+NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
+TEXT = re.compile(r"text|character varying(\(\d+\))?|character\(\d+\)|name|uuid|json|jsonb")
+PLAIN = {"boolean", "smallint", "integer", "bigint", "real", "double precision", "date", "bytea"}
+INTEGERS = {"smallint", "integer", "bigint"}
+MAX_DECIMAL_DIGITS = 38
+"""Of Spark and Iceberg."""
+
+
+class PostgresqlDialect:
+    """SQL of PostgreSQL."""
+
+    name = "postgresql"
+    driver_class = "org.postgresql.Driver"
+    shares_snapshots = True
+    init_statements = (
+        # The holder sits idle while the splits read: no time-out may end it. A server before 14 lacks the last one.
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
+        "('idle_in_transaction_session_timeout', 'statement_timeout', 'idle_session_timeout', 'transaction_timeout')",
+    )
+
+    def quote(self, identifier: str) -> str:
+        if not identifier or "\0" in identifier or len(identifier.encode()) > MAX_IDENTIFIER_BYTES:
+            raise DialectError(f"{identifier!r} is not an identifier (1 to {MAX_IDENTIFIER_BYTES} bytes, no NUL)")
+        return '"' + identifier.replace('"', '""') + '"'
+
+    def literal(self, text: str) -> str:
+        if "\0" in text:
+            raise DialectError("a string cannot hold NUL")
+        # The E form reads the same whatever standard_conforming_strings says.
+        return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+    def relation(self, schema: str, table: str) -> str:
+        return f"{self.quote(schema)}.{self.quote(table)}"
+
+    def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
+        listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
+        return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
+
+    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
+        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
+
+    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
+        name = self.quote(column)
+        if WITH_TIME_ZONE.fullmatch(type_name):
+            bounds = [f"TIMESTAMPTZ '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'" for moment in (start, end)]
+        elif WITHOUT_TIME_ZONE.fullmatch(type_name):
+            bounds = [
+                f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S.%f}'" for moment in (start, end)
+            ]
+        elif type_name == "date":
+            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
+        else:
+            raise DialectError(f"column {column!r} of type {type_name} is neither a timestamp nor a date")
+        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+
+    def columns_sql(self, schema: str, table: str) -> str:
+        # The catalogue and not information_schema: that one hides what the user may not read.
+        return (
+            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), (NOT a.attnotnull)::text, "
+            "(has_schema_privilege(n.oid, 'USAGE') AND (has_table_privilege(c.oid, 'SELECT') OR "
+            "coalesce(has_column_privilege(c.oid, a.attnum, 'SELECT'), false)))::text "
+            "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+            f"WHERE n.nspname = {self.literal(schema)} AND c.relname = {self.literal(table)} "
+            "AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY a.attnum"
+        )
+
+    def estimate_sql(self, select_sql: str) -> str | None:
+        return f"EXPLAIN (FORMAT JSON) {select_sql}"
+
+    def read_estimate(self, answer: str) -> tuple[int, int]:
+        plan = json.loads(answer)[0]["Plan"]
+        return int(plan["Plan Rows"]), int(plan["Plan Width"])
+
+    def captured_at_sql(self) -> str:
+        return "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+
+    def source_position_sql(self) -> str | None:
+        return (
+            "SELECT 'wal ' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+            "ELSE pg_current_wal_lsn() END || ', snapshot ' || pg_current_snapshot()"
+        )
+
+    def export_snapshot_sql(self) -> str | None:
+        return "SELECT pg_export_snapshot()"
+
+    def import_snapshot_sql(self, snapshot: str) -> str:
+        # One string for Spark's sessionInitStatement; it works inside a transaction only, hence fetchsize > 0.
+        return (
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+            f"SET TRANSACTION SNAPSHOT {self.literal(snapshot).removeprefix('E')}"
+        )
+
+    def storage_sql(self, schema: str, table: str) -> str | None:
+        # Of a partitioned table or a parent, the largest child decides: every child is read by the same ranges.
+        return (
+            "WITH RECURSIVE parts AS (SELECT c.oid, c.relkind FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE n.nspname = {self.literal(schema)} AND c.relname = {self.literal(table)} "
+            "UNION ALL SELECT c.oid, c.relkind FROM parts p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid "
+            "JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid) "
+            "SELECT CASE WHEN bool_and(relkind IN ('r', 'm', 'p')) THEN 'heap' ELSE 'other' END, "
+            "(max(CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(oid) ELSE 0 END) / "
+            "current_setting('block_size')::bigint)::text FROM parts"
+        )
+
+    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
+        # The table may grow after its size was asked: the last range has no upper bound.
+        inner = sorted({max(1, pages * part // parts) for part in range(1, parts)})
+        bounds = [None, *(f"'({page},0)'::tid" for page in inner), None]
+        return "ctid", _ranges(bounds)
+
+    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
+        name = self.quote(column)
+        if type_name in INTEGERS or type_name.startswith("numeric"):
+            step = "lo::numeric + (hi::numeric - lo::numeric) * {part} / {parts}"
+        elif type_name == "date":
+            step = "lo + ((hi - lo)::bigint * {part} / {parts})::integer"
+        elif WITH_TIME_ZONE.fullmatch(type_name) or WITHOUT_TIME_ZONE.fullmatch(type_name):
+            step = "lo + (hi - lo) * ({part}::double precision / {parts})"
+        else:
+            raise DialectError(f"split column {column!r} of type {type_name} is not a number, date or timestamp")
+        bounds = ", ".join(f"({step.format(part=part, parts=parts)})::text" for part in range(1, parts))
+        return (
+            f"SELECT {bounds} FROM (SELECT min({name}) AS lo, max({name}) AS hi FROM {relation}"
+            f"{where_clause(where_sql)}) bounds"
+        )
+
+    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
+        cast = "numeric" if type_name in INTEGERS else type_name
+        literals = [f"'{bound}'::{cast}" for bound in bounds if bound is not None]
+        first, *others = _ranges([None, *literals, None])
+        return [f"({first}) OR {SPLIT_KEY} IS NULL" if literals else first, *others]
+
+    def unsupported(self, type_name: str) -> str | None:
+        if type_name in PLAIN or TEXT.fullmatch(type_name):
+            return None
+        if WITH_TIME_ZONE.fullmatch(type_name) or WITHOUT_TIME_ZONE.fullmatch(type_name):
+            return None
+        if number := NUMERIC.fullmatch(type_name):
+            precision, scale = int(number[1]), int(number[2])
+            if precision <= MAX_DECIMAL_DIGITS and 0 <= scale <= precision:
+                return None
+            return f"does not fit a decimal of {MAX_DECIMAL_DIGITS} digits"
+        if type_name == "numeric":
+            return "has no precision, so that no decimal holds all of its values"
+        return "cannot be captured faithfully yet"
+
+
+def _ranges(bounds: list[str | None]) -> list[str]:
+    """Conditions of the ranges between neighbouring bounds, where None at either end means unbounded."""
+    conditions = []
+    for low, high in zip(bounds, bounds[1:], strict=False):
+        limits = [f"{SPLIT_KEY} >= {low}"] if low is not None else []
+        limits += [f"{SPLIT_KEY} < {high}"] if high is not None else []
+        conditions.append(" AND ".join(limits) or "1 = 1")
+    return conditions

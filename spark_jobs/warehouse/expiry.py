@@ -1,0 +1,90 @@
+"""Ending what retention no longer keeps, and freeing the memory of what nobody reads any more."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
+from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
+from warehouse.publish import main_head, retire
+from warehouse.records import RETAINED_FROM, records_of
+from warehouse.source_read import AS_OF_COLUMN
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def ended_by(retention: RetentionSpec, records: list[SnapshotRecord]) -> list[SnapshotRecord]:
+    """Records that ``retention`` no longer keeps; the newest is always kept.
+
+    ``keep``: the newest so many stay. ``days``: what starts at most so many days before the newest stays. Both: what
+    either ends is ended.
+    """
+    ordered = sorted(records, key=lambda record: record.start)
+    if not ordered:
+        return []
+    kept = ordered[-max(1, retention.keep) :] if retention.keep is not None else ordered
+    if retention.days is not None:
+        limit = datetime.fromisoformat(ordered[-1].start) - timedelta(days=retention.days)
+        kept = [record for record in kept if datetime.fromisoformat(record.start) >= limit]
+    return [record for record in ordered if record not in kept]
+
+
+def expire(
+    session: SparkSession,
+    store: StoreSpec,
+    table_name: str,
+    history: HistoryMode,
+    retention: RetentionSpec,
+    just_published: str,
+    grace_seconds: int,
+) -> tuple[str, ...]:
+    """End the as-of dates that ``retention`` does not keep, and delete the files that nothing refers to any more.
+
+    ``just_published`` is spared: who asked for an old date must be able to read it; the next run's expiry ends it.
+
+    :returns: the labels that were ended.
+    """
+
+    def end_dates() -> tuple[str, ...]:
+        table = load_existing_table(session, store, table_name)
+        records = records_of(table)
+        ended = [r for r in ended_by(retention, list(records.values())) if r.as_of != just_published]
+        if not ended:
+            return ()
+        kept = [r for r in records.values() if r not in ended and r.as_of != just_published] or [
+            records[just_published]
+        ]
+        transaction = table.newTransaction()
+        if history == "interval":
+            expressions = session._jvm.org.apache.iceberg.expressions.Expressions
+            delete = transaction.newDelete()
+            for record in ended:
+                delete.deleteFromRowFilter(expressions.equal(AS_OF_COLUMN, record.as_of))
+            delete.commit()
+        properties = transaction.updateProperties().set(RETAINED_FROM, min(record.start for record in kept))
+        for record in ended:
+            properties.remove(f"{RECORD_PREFIX}{record.as_of}")
+        properties.commit()
+        manage = transaction.manageSnapshots()
+        if history == "interval":
+            retire(manage, table, main_head(table), grace_seconds)
+        else:
+            for record in ended:
+                retire(manage, table, branch_head(table, record.as_of), grace_seconds)
+                manage.removeTag(record.as_of)
+        manage.commit()
+        transaction.commitTransaction()
+        return tuple(record.as_of for record in ended)
+
+    def free_files() -> None:
+        table = load_existing_table(session, store, table_name)
+        # Branches, tags and retired snapshots within their age stay; Iceberg deletes the files of none of them.
+        now_millis = int(time.time() * 1000)
+        table.expireSnapshots().expireOlderThan(now_millis).retainLast(1).commit()
+
+    ended = commit_with_retries(end_dates)
+    commit_with_retries(free_files)
+    return ended

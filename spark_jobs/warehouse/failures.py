@@ -1,0 +1,322 @@
+"""Why a job ends without a result: exceptions that carry data and build their one sentence once.
+
+Permanent failures end the Airflow task for good; retryable ones leave it to Airflow's retries. No message holds a
+value of the data or a password. Errors of drivers and of the store are mapped to these in ``vendor_errors``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from warehouse.job_spec import FailureKind
+
+
+class JobError(Exception):
+    """An expected failure; ``str()`` is one sentence for a person."""
+
+    kind: ClassVar[FailureKind]
+
+
+class PermanentError(JobError):
+    """Trying again changes nothing until somebody changes something."""
+
+    kind = "permanent"
+
+
+class RetryableError(JobError):
+    """Trying again later may succeed."""
+
+    kind = "retryable"
+
+
+# Source
+
+
+@dataclass(eq=False)
+class WrongPassword(PermanentError):
+    source: str
+    user: str | None
+
+    def __str__(self) -> str:
+        return f"source {self.source} refuses user {self.user!r}: wrong user or password in its Airflow connection"
+
+
+@dataclass(eq=False)
+class SourceUnreachable(RetryableError):
+    source: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        reading = f" while table {self.table} was read" if self.table else ""
+        return f"source {self.source} cannot be reached or closed the connection{reading}"
+
+
+@dataclass(eq=False)
+class SourceStateLost(RetryableError):
+    """The connection that held the shared snapshot ended before the last write did."""
+
+    source: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        reading = f" before table {self.table} was written" if self.table else ""
+        return f"the connection holding the state of source {self.source} ended{reading}, so nothing read counts"
+
+
+@dataclass(eq=False)
+class SourceRefused(PermanentError):
+    """The source refuses a statement. ``reason`` never comes from the driver unless it can name no value."""
+
+    source: str
+    table: str | None
+    sql_state: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        what = f"reading table {self.table}" if self.table else "the connection"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"source {self.source} refuses {what} (SQLSTATE {self.sql_state}){reason}"
+
+
+@dataclass(eq=False)
+class SourceBusy(RetryableError):
+    source: str
+    table: str | None
+    sql_state: str
+
+    def __str__(self) -> str:
+        what = f"table {self.table}" if self.table else "a connection"
+        return f"source {self.source} cannot serve {what} at the moment (SQLSTATE {self.sql_state})"
+
+
+@dataclass(eq=False)
+class DriverMissing(PermanentError):
+    source: str
+    driver: str
+
+    def __str__(self) -> str:
+        return f"the JDBC driver {self.driver} of source {self.source} is not on the driver's class path"
+
+
+@dataclass(eq=False)
+class MissingTable(PermanentError):
+    table: str
+    source_name: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: source {self.source} has no table {self.source_name}"
+
+
+@dataclass(eq=False)
+class MissingColumn(PermanentError):
+    table: str
+    source_name: str
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        missing = ", ".join(repr(column) for column in self.columns)
+        return f"table {self.table}: {self.source_name} has no column {missing}"
+
+
+@dataclass(eq=False)
+class NoPrivilege(PermanentError):
+    table: str
+    source_name: str
+    user: str | None
+
+    def __str__(self) -> str:
+        return f"table {self.table}: user {self.user!r} may not read {self.source_name}"
+
+
+@dataclass(eq=False)
+class UnsupportedColumn(PermanentError):
+    table: str
+    column: str
+    type: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: column {self.column!r} of type {self.type} {self.reason}; exclude it"
+
+
+@dataclass(eq=False)
+class SplitImpossible(PermanentError):
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"table {self.table} cannot be split: {self.reason}"
+
+
+@dataclass(eq=False)
+class IntervalNotExpressible(PermanentError):
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: {self.reason}"
+
+
+@dataclass(eq=False)
+class CapturedTooLate(PermanentError):
+    table: str
+    as_of: str
+    late_seconds: int
+    lateness_seconds: int
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} is only known as it is now, {self.late_seconds} seconds after the end of {self.as_of}, "
+            f"later than its lateness of {self.lateness_seconds} seconds allows"
+        )
+
+
+# Store
+
+
+@dataclass(eq=False)
+class StoreUnreachable(RetryableError):
+    uri: str
+
+    def __str__(self) -> str:
+        return f"the store {self.uri} cannot be reached or has no worker"
+
+
+@dataclass(eq=False)
+class StoreFull(RetryableError):
+    uri: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        what = f"table {self.table} does" if self.table else "the data does"
+        return f"{what} not fit into the free memory of the store {self.uri}"
+
+
+@dataclass(eq=False)
+class StoreDataLost(RetryableError):
+    uri: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        what = f"table {self.table}" if self.table else "a table"
+        return f"the store {self.uri} lists files of {what} whose contents it has lost; capture it again"
+
+
+@dataclass(eq=False)
+class TableNotInStore(PermanentError):
+    table: str
+
+    def __str__(self) -> str:
+        return f"table {self.table} is not in the store: no snapshot of it was ever written"
+
+
+@dataclass(eq=False)
+class SchemaChanged(PermanentError):
+    table: str
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"table {self.table} no longer has the columns of its published snapshots: {'; '.join(self.differences)}"
+
+
+@dataclass(eq=False)
+class BranchGone(PermanentError):
+    table: str
+    branch: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: the run branch {self.branch} is gone, a later try replaced it; run snapshot again"
+
+
+@dataclass(eq=False)
+class BranchChanged(PermanentError):
+    table: str
+    branch: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: the run branch {self.branch} was changed after its capture; run snapshot again"
+
+
+# Validation
+
+
+@dataclass(eq=False)
+class RowCountMismatch(PermanentError):
+    table: str
+    as_of: str
+    source_rows: int
+    stored_rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} as of {self.as_of}: the source had {self.source_rows} rows, the store has "
+            f"{self.stored_rows}, a difference of {self.stored_rows - self.source_rows:+d}; nothing was published"
+        )
+
+
+@dataclass(eq=False)
+class CheckFailed(PermanentError):
+    table: str
+    as_of: str
+    check: str
+    rows: int
+    of_rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} as of {self.as_of}: check {self.check!r} does not hold for {self.rows} of "
+            f"{self.of_rows} rows; nothing was published"
+        )
+
+
+@dataclass(eq=False)
+class CheckInvalid(PermanentError):
+    table: str
+    check: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: check {self.check!r} is not a condition on its rows ({self.reason})"
+
+
+@dataclass(eq=False)
+class CheckNotComputable(PermanentError):
+    """A check raises an error for some row. ``condition`` is Spark's name of the error: its text quotes the value."""
+
+    table: str
+    condition: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: one of its checks cannot be computed for some row ({self.condition})"
+
+
+@dataclass(eq=False)
+class TooFewRows(PermanentError):
+    table: str
+    as_of: str
+    rows: int
+    min_rows: int
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} as of {self.as_of} has {self.rows} rows, fewer than min_rows {self.min_rows}; "
+            "nothing was published"
+        )
+
+
+@dataclass(eq=False)
+class ChangedTooMuch(PermanentError):
+    table: str
+    as_of: str
+    rows: int
+    previous_as_of: str
+    previous_rows: int
+    max_change: float
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} as of {self.as_of} has {self.rows} rows against {self.previous_rows} as of "
+            f"{self.previous_as_of}, a change of more than max_change {self.max_change}; nothing was published"
+        )

@@ -1,0 +1,145 @@
+"""Publishing: a validated run branch becomes readable under its as-of date, in one atomic commit per table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from warehouse.failures import BranchChanged, BranchGone
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, reference_names
+from warehouse.job_spec import SnapshotRecord, StoreSpec, to_json
+from warehouse.records import records_of
+from warehouse.source_read import AS_OF_COLUMN
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+RETIRED_PREFIX = "retired_"
+"""Tags that keep a replaced Iceberg snapshot for readers in flight; Iceberg itself drops them when their age is up."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """``adopted``: an earlier try of the same run had committed it."""
+
+    record: SnapshotRecord
+    adopted: bool
+
+
+def publish(
+    session: SparkSession, store: StoreSpec, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+) -> Published:
+    """Commit ``record`` and the rows of its run branch; again and again until no other writer is in between.
+
+    :param record: complete but for ``iceberg_snapshot_id``.
+    :param branch_snapshot: the Iceberg snapshot that was validated; the branch must still be there.
+    :raises BranchGone: a later try of the run replaced the branch.
+    :raises BranchChanged: somebody wrote to it since.
+    """
+
+    def change() -> Published:
+        table = load_existing_table(session, store, record.table)
+        if (earlier := adoptable(table, record)) is not None:
+            return Published(earlier, adopted=True)
+        verify_branch(table, record.table, record.branch, branch_snapshot)
+        transaction = table.newTransaction()
+        if record.history == "interval":
+            readable = _replace_interval(session, table, transaction, record.as_of, branch_snapshot)
+        else:
+            readable = branch_snapshot
+        complete = replace(record, iceberg_snapshot_id=readable)
+        transaction.updateProperties().set(complete.property_name, to_json(complete)).commit()
+        manage = transaction.manageSnapshots()
+        if record.history == "interval":
+            retire(manage, table, main_head(table), grace_seconds)
+        else:
+            _tag_state(manage, table, record, branch_snapshot, grace_seconds)
+        manage.removeBranch(record.branch)
+        manage.commit()
+        transaction.commitTransaction()
+        return Published(complete, adopted=False)
+
+    return commit_with_retries(change)
+
+
+def adoptable(table: Any, record: SnapshotRecord) -> SnapshotRecord | None:
+    """The record that an earlier try of the same run and branch has published, if one has."""
+    existing = records_of(table).get(record.as_of)
+    if existing is None:
+        return None
+    same = (existing.dag_id, existing.run_id, existing.branch) == (record.dag_id, record.run_id, record.branch)
+    return existing if same else None
+
+
+def verify_branch(table: Any, name: str, branch: str, snapshot_id: int | None) -> int:
+    """Head of the run branch.
+
+    :raises BranchGone: there is no such branch.
+    :raises BranchChanged: its head is another one than ``snapshot_id``.
+    """
+    head = branch_head(table, branch)
+    if head is None:
+        raise BranchGone(name, branch)
+    if head != snapshot_id:
+        raise BranchChanged(name, branch)
+    return head
+
+
+def main_head(table: Any) -> int | None:
+    """Current snapshot of ``main``, None before the first commit."""
+    return branch_head(table, "main")
+
+
+def data_files(session: SparkSession, table: Any, snapshot_id: int, as_of: str | None) -> Iterator[Any]:
+    """Live ``org.apache.iceberg.DataFile`` of a snapshot, with their metrics; of one label where ``as_of`` is given."""
+    scan = table.newScan().useSnapshot(snapshot_id).includeColumnStats()
+    if as_of is not None:
+        scan = scan.filter(session._jvm.org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
+    tasks = scan.planFiles()
+    try:
+        for task in tasks:
+            yield task.file()
+    finally:
+        tasks.close()
+
+
+def retire(manage: Any, table: Any, snapshot_id: int | None, grace_seconds: int) -> None:
+    """Keep a snapshot that is about to be replaced for ``grace_seconds`` from now.
+
+    Iceberg measures a tag's age from the snapshot's own time, so the age so far is added.
+    """
+    if snapshot_id is None:
+        return
+    name = f"{RETIRED_PREFIX}{snapshot_id}"
+    if name in reference_names(table):
+        return
+    age_millis = max(0, int(time.time() * 1000) - int(table.snapshot(snapshot_id).timestampMillis()))
+    manage.createTag(name, snapshot_id)
+    manage.setMaxRefAgeMs(name, age_millis + max(1, grace_seconds * 1000))
+
+
+def _replace_interval(session: SparkSession, table: Any, transaction: Any, as_of: str, branch_snapshot: int) -> int:
+    # Not a fast-forward of main: that would lose what other dates published since the branch was made.
+    overwrite = transaction.newOverwrite()
+    overwrite.overwriteByRowFilter(session._jvm.org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
+    for file in data_files(session, table, branch_snapshot, as_of):
+        overwrite.addFile(file)
+    overwrite.commit()
+    return int(transaction.table().currentSnapshot().snapshotId())
+
+
+def _tag_state(manage: Any, table: Any, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int) -> None:
+    replaced = branch_head(table, record.as_of)
+    if replaced is None:
+        manage.createTag(record.as_of, branch_snapshot)
+    else:
+        retire(manage, table, replaced, grace_seconds)
+        manage.replaceTag(record.as_of, branch_snapshot)
+    starts = [other.start for other in records_of(table).values()]
+    if all(record.start >= start for start in starts):
+        if main_head(table) is None:
+            manage.createBranch("main", branch_snapshot)
+        else:
+            manage.replaceBranch("main", branch_snapshot)

@@ -1,0 +1,174 @@
+"""The read seam: (table, interval, held state) → DataFrame, one connection for each of its partitions.
+
+Other readers than Spark's JDBC (Arrow, COPY) would take the place of :func:`read_table` and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from warehouse.consistent_read import SourceState, source_password
+from warehouse.dialects import DialectError
+from warehouse.dialects.dialect import SPLIT_KEY, all_of
+from warehouse.failures import (
+    IntervalNotExpressible,
+    MissingColumn,
+    MissingTable,
+    NoPrivilege,
+    SplitImpossible,
+    UnsupportedColumn,
+)
+from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
+from warehouse.vendor_errors import source_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SMALL_ROWS = 50_000
+"""Estimated rows below which one connection is faster than several (a connection costs about 50 ms)."""
+
+AS_OF_COLUMN = "_as_of"
+"""The label column that interval tables have in the store beside the source's columns."""
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """How one table is read. ``conditions``: one per connection, on ``split_key``; empty for a single connection.
+
+    ``where_sql``: the table's filter and interval, in the source's SQL.
+    """
+
+    table: TableSpec
+    relation: str
+    columns: tuple[ColumnSpec, ...]
+    where_sql: str | None
+    split_expression: str | None
+    conditions: tuple[str, ...]
+    estimated_rows: int | None
+    estimated_bytes: int | None
+
+    @property
+    def connections(self) -> int:
+        """Connections at once: Spark runs one task for each condition."""
+        return max(1, len(self.conditions))
+
+
+def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> SourceRead:
+    """Look the table up in the held state and decide how to read it; no row is read.
+
+    :raises JobError: missing table or column, no privilege, a type that cannot be captured, an impossible split.
+    """
+    dialect = state.dialect
+    columns = _columns_in_source(state, table)
+    by_name = {column.name: column for column in columns}
+    try:
+        relation = dialect.relation(table.source_schema, table.source_table)
+        where_sql = all_of(table.filter, _interval_predicate(state, table, interval, by_name))
+    except DialectError as error:
+        raise IntervalNotExpressible(table.name, str(error)) from error
+    captured = tuple(by_name[column.name] for column in table.columns)
+    read = SourceRead(table, relation, captured, where_sql, None, (), None, None)
+    estimate = dialect.estimate_sql(dialect.select(_aliases(state, captured), relation, where_sql))
+    if estimate is not None:
+        rows, width = dialect.read_estimate(state.value(estimate, table.name) or "")
+        read = replace(read, estimated_rows=rows, estimated_bytes=rows * width)
+    return _with_splits(state, read, by_name)
+
+
+def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> DataFrame:
+    """The table's rows in the held state, with the source's column names and no other column; nothing is read yet.
+
+    Types: Spark's JDBC mapping with timestamps without zone as ``TIMESTAMP_NTZ``.
+    :raises JobError: the source refused the probe of the schema.
+    """
+    source, dialect = state.source, state.dialect
+    columns = _aliases(state, read.columns)
+    if read.split_expression is not None:
+        columns[SPLIT_KEY] = read.split_expression
+    query = dialect.select(columns, read.relation, read.where_sql)
+    properties = {
+        "driver": source.driver,
+        # Without a fetch size the driver leaves autocommit on: it would ignore the imported snapshot in silence and
+        # hold the whole split in memory.
+        "fetchsize": str(max(1, source.fetch_size)),
+        "preferTimestampNTZ": "true",
+        # Rows are counted as they are in the source: nothing else may be pushed down or away.
+        "pushDownPredicate": "false",
+    }
+    if state.snapshot is not None:
+        properties["sessionInitStatement"] = dialect.import_snapshot_sql(state.snapshot)
+    for name, value in (("user", source.user), ("password", source_password())):
+        if value is not None:
+            properties[name] = value
+    conditions = list(read.conditions) or ["1 = 1"]
+    with source_errors(source.name, source.user, read.table.name):
+        frame = session.read.jdbc(source.url, f"({query}) source_rows", predicates=conditions, properties=properties)
+    return frame.select(*(frame[alias].alias(c.name) for alias, c in zip(columns, read.columns, strict=False)))
+
+
+def _aliases(state: SourceState, columns: tuple[ColumnSpec, ...]) -> dict[str, str]:
+    # Names of our own, so that a name with quotes or dots needs quoting in one place only.
+    return {f"c{index}": state.dialect.quote(column.name) for index, column in enumerate(columns)}
+
+
+def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec, ...]:
+    rows = state.query(state.dialect.columns_sql(table.source_schema, table.source_table), table.name)
+    if not rows:
+        raise MissingTable(table.name, table.source_name, state.source.name)
+    found = {name: (type_name, nullable, readable) for name, type_name, nullable, readable in rows if name is not None}
+    wanted = [column.name for column in table.columns]
+    wanted += [name for name in (table.history.column, table.split.column) if name is not None]
+    if missing := tuple(dict.fromkeys(name for name in wanted if name not in found)):
+        raise MissingColumn(table.name, table.source_name, missing)
+    if any(found[name][2] != "true" for name in wanted):
+        raise NoPrivilege(table.name, table.source_name, state.source.user)
+    seen: set[str] = set()
+    for column in table.columns:
+        type_name = found[column.name][0] or ""
+        if reason := state.dialect.unsupported(type_name):
+            raise UnsupportedColumn(table.name, column.name, type_name, reason)
+        # Spark does not tell upper from lower case.
+        if column.name.lower() in seen:
+            raise UnsupportedColumn(table.name, column.name, type_name, "differs from another one in case only")
+        if column.name.lower() == AS_OF_COLUMN:
+            raise UnsupportedColumn(table.name, column.name, type_name, "has the name of the store's label column")
+        seen.add(column.name.lower())
+    return tuple(ColumnSpec(name, kind or "", nullable == "true") for name, (kind, nullable, _) in found.items())
+
+
+def _interval_predicate(
+    state: SourceState, table: TableSpec, interval: IntervalSpec, columns: dict[str, ColumnSpec]
+) -> str | None:
+    if table.history.mode != "interval" or table.history.column is None:
+        return None
+    column = columns[table.history.column]
+    start, end = datetime.fromisoformat(interval.start), datetime.fromisoformat(interval.end)
+    return state.dialect.interval_predicate(column.name, column.type, start, end, state.source.time_zone)
+
+
+def _with_splits(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec]) -> SourceRead:
+    table, dialect = read.table, state.dialect
+    small = read.estimated_rows is not None and read.estimated_rows < SMALL_ROWS
+    if table.split.parts <= 1 or small:
+        return read
+    if table.split.column is not None:
+        column = columns[table.split.column]
+        try:
+            bounds_sql = dialect.split_bounds_sql(
+                column.name, column.type, table.split.parts, read.relation, read.where_sql
+            )
+            conditions = dialect.split_conditions(column.type, list(state.query(bounds_sql, table.name)[0]))
+        except DialectError as error:
+            raise SplitImpossible(table.name, str(error)) from error
+        return replace(read, split_expression=dialect.quote(column.name), conditions=tuple(conditions))
+    storage = dialect.storage_sql(table.source_schema, table.source_table)
+    # Places move between states: without a shared one a row may be read twice.
+    if storage is None or state.snapshot is None:
+        return read
+    kind, pages = state.query(storage, table.name)[0]
+    if kind != "heap":
+        return read
+    expression, conditions = dialect.place_split(int(pages or 0), table.split.parts)
+    return replace(read, split_expression=expression, conditions=tuple(conditions))

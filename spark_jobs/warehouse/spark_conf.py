@@ -1,0 +1,62 @@
+"""Spark properties of every job: pure standard library, used by the operator, the tests, the benchmarks and readers."""
+
+from __future__ import annotations
+
+from warehouse.job_spec import StoreSpec
+
+ALLUXIO_PROPERTIES = {
+    # Without it data goes on to the under-store, a disk.
+    "alluxio.user.file.writetype.default": "MUST_CACHE",
+    # A reader of lost data fails after the default of 5 minutes only.
+    "alluxio.user.block.read.retry.max.duration": "10s",
+    "alluxio.user.rpc.retry.max.duration": "20s",
+    "alluxio.user.file.metadata.sync.interval": "-1",
+}
+"""Client properties wherever the store is Alluxio. Source: Alluxio 2.9 properties list."""
+
+
+def spark_conf(
+    store: StoreSpec, *, scratch_dir: str, class_data_archive: str | None = None, small: bool = False
+) -> dict[str, str]:
+    """Properties for ``spark-submit --conf``; ``spark.driver.extraJavaOptions`` must be there before the JVM starts.
+
+    :param scratch_dir: folder on tmpfs for Spark's scratch and for temporary files; must exist on every node.
+    :param class_data_archive: file for class-data sharing; a missing or unfit one is ignored by the JVM.
+    :param small: for jobs of seconds: compile with C1 only, which halves the CPU time of a start.
+    """
+    catalog = f"spark.sql.catalog.{store.catalog}"
+    conf = {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": "hadoop",
+        f"{catalog}.warehouse": store.uri.rstrip("/"),
+        # Several drivers commit to one table: a cached table would be an old one.
+        f"{catalog}.cache-enabled": "false",
+        # Validation must read what was stored, not what the metadata says about it.
+        "spark.sql.iceberg.aggregate-push-down.enabled": "false",
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.local.dir": scratch_dir,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.eventLog.enabled": "false",
+        "spark.executor.heartbeatInterval": "2s",
+        "spark.driver.extraJavaOptions": _java_options(scratch_dir, class_data_archive, small),
+        "spark.executor.extraJavaOptions": _java_options(scratch_dir, None, small=False),
+    }
+    if store.uri.startswith("alluxio:"):
+        conf["spark.hadoop.fs.alluxio.impl"] = "alluxio.hadoop.FileSystem"
+        conf |= {f"spark.hadoop.{name}": value for name, value in ALLUXIO_PROPERTIES.items()}
+    return conf
+
+
+def _java_options(scratch_dir: str, class_data_archive: str | None, small: bool) -> str:
+    options = ["-Duser.timezone=UTC", f"-Djava.io.tmpdir={scratch_dir}", "-XX:+UseSerialGC", "-Xshare:auto"]
+    if class_data_archive:
+        options.append(f"-XX:SharedArchiveFile={class_data_archive}")
+    if small:
+        options.append("-XX:TieredStopAtLevel=1")
+    return " ".join(options)
