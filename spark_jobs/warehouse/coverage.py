@@ -82,8 +82,10 @@ def covered(
     published = tuple(record.as_of for record in by_start)
     begin = _moment(since or by_start[0].start)
     end = _start_of(as_of, by_start)
+    if window is not None:
+        begin = _back_to(by_start, min(begin, end) if as_of in published else begin)
     if end < begin - _CLOCK_CHANGE:
-        reason = "retention ended it" if expired else "the table starts later"
+        reason = "retention ended what lies before it" if expired else "the table starts later"
         raise NoSuchSnapshot(table, as_of, published, reason)
     slots = _slots(table, by_start, as_of, begin, end)
     if window is not None:
@@ -93,6 +95,14 @@ def covered(
     if missing := tuple(slot for slot in slots if isinstance(slot, str)):
         raise MissingIntervals(table, as_of, missing)
     return tuple(slot for slot in slots if isinstance(slot, SnapshotRecord))
+
+
+def _back_to(by_start: list[SnapshotRecord], begin: datetime) -> datetime:
+    """Start of the unbroken row of records before ``begin``: an old date captured anew outlives its retention once."""
+    for record in reversed(by_start):
+        if _moment(record.end) == begin:
+            begin = _moment(record.start)
+    return begin
 
 
 def _slots(

@@ -1,8 +1,8 @@
 """Reading tables of the store as of a date: the one way in, for trainings and for people.
 
-``read_as_of(spark, "alluxio://host:19998/warehouse", "flights", "2013-06-02")`` gives exactly the source's rows up to the
-end of that interval, whatever was published since. Each read is pinned to one Iceberg snapshot, so that a table which
-is published while it is read does not change under the reader.
+``read_as_of(spark, "alluxio://host:19998/warehouse", "flights", "2013-06-02")`` gives exactly the source's rows up
+to the end of that interval, whatever was published since. Each read is pinned to one Iceberg snapshot, so that a table
+which is published while it is read does not change under the reader.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def read_latest(session: SparkSession, store: StoreSpec | str, table: str) -> Da
 def resolve(
     session: SparkSession, store: StoreSpec, table: str, as_of: str | None, *, window: int | None = None
 ) -> Resolved:
-    """Find what :func:`read_as_of` would read, from one state of the table's metadata; ``None`` means the newest date."""
+    """Find what :func:`read_as_of` would read, from one state of the metadata; ``None`` means the newest date."""
     with store_errors(store.uri, table):
         loaded = load_table(session, store.identifier(table))
         if loaded is None:

@@ -1,0 +1,135 @@
+"""What every training does around its own learning: read the inputs as of a date, keep the model, say what was read.
+
+An application of one's own is three lines, as ``train_model.py`` is: a function from the input frames and the
+manifest's arguments to a fitted model and its metrics, given to :func:`run_training`.
+
+Below ``model_path`` each try has its own folder with ``model`` (Spark ML), ``metrics.json`` and ``inputs.json``, and
+``current.json``, written last, names the folder that counts: a reader never sees half a model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame
+
+from warehouse.answers import write_text
+from warehouse.job_spec import InputRead, TrainJob, TrainResult
+from warehouse.reading import read_input
+from warehouse.vendor_errors import store_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Learn = Callable[[Mapping[str, DataFrame], Mapping[str, object]], tuple[PipelineModel, dict[str, float]]]
+"""Inputs by table name and the manifest's arguments → fitted model and its metrics."""
+
+POINTER = "current.json"
+
+
+def run_training(session: SparkSession, job: TrainJob, learn: Learn) -> TrainResult:
+    """Read the inputs of ``job``, learn, and make the model the current one of its date.
+
+    :returns: ``model_path`` is the folder that ``PipelineModel.load`` takes.
+    :raises JobError: an input cannot be read as of the date, or ``learn`` refuses it.
+    """
+    started = time.monotonic()
+    read_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    frames, reads = _read_inputs(session, job)
+    model, metrics = learn(frames, job.arguments)
+    print(", ".join(f"{name} {value:.6g}" for name, value in metrics.items()), flush=True)
+    with store_errors(job.store.uri):
+        model_path = _keep_model(session, job, model, metrics, _inputs_json(job, reads, read_at))
+    return TrainResult(job.training, job.as_of, metrics, reads, model_path, round(time.monotonic() - started, 3))
+
+
+def load_model(session: SparkSession, model_path: str) -> PipelineModel:
+    """The current model below ``model_path``, the path that the manifest names for a training and a date.
+
+    :raises FileNotFoundError: none was trained.
+    """
+    folder = current_folder(session, model_path)
+    if folder is None:
+        raise FileNotFoundError(f"no model was trained below {model_path}")
+    return PipelineModel.load(f"{model_path.rstrip('/')}/{folder}/model")
+
+
+def current_folder(session: SparkSession, model_path: str) -> str | None:
+    """Name of the folder below ``model_path`` that counts, or None where no training of that date ended well."""
+    file_system, path = _file_system(session, f"{model_path.rstrip('/')}/{POINTER}")
+    if not file_system.exists(path):
+        return None
+    stream = file_system.open(path)
+    try:
+        return str(json.loads(bytes(stream.readAllBytes()))["folder"])
+    finally:
+        stream.close()
+
+
+def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFrame], tuple[InputRead, ...]]:
+    keep_as = f"keep_{job.training}_{job.as_of}" if job.keep_inputs else None
+    frames: dict[str, DataFrame] = {}
+    reads: list[InputRead] = []
+    for spec in job.inputs:
+        frames[spec.table], read = read_input(session, job.store, spec, job.as_of, keep_as=keep_as)
+        first, last = read.as_of[0], read.as_of[-1]
+        dates = first if first == last else f"{first} to {last}"
+        print(f"{read.table}: {read.rows} rows of {dates}, Iceberg snapshot {read.iceberg_snapshot_id}", flush=True)
+        reads.append(read)
+    return frames, tuple(reads)
+
+
+def _inputs_json(job: TrainJob, reads: tuple[InputRead, ...], read_at: str) -> str:
+    return json.dumps(
+        {
+            "training": job.training,
+            "as_of": job.as_of,
+            "dag_id": job.run.dag_id,
+            "run_id": job.run.run_id,
+            "read_at": read_at,
+            "inputs": [dataclasses.asdict(read) for read in reads],
+        },
+        indent=2,
+    )
+
+
+def _keep_model(
+    session: SparkSession, job: TrainJob, model: PipelineModel, metrics: dict[str, float], inputs_json: str
+) -> str:
+    root = job.model_path.rstrip("/")
+    folder = f"{job.run.key}-try{job.run.attempt}"
+    previous = current_folder(session, root)
+    # Cleared first: this try may be asked a second time, and Spark writes into no folder that exists.
+    _remove(session, f"{root}/{folder}")
+    model.write().save(f"{root}/{folder}/model")
+    write_text(session, f"{root}/{folder}/metrics.json", json.dumps(metrics, indent=2))
+    write_text(session, f"{root}/{folder}/inputs.json", inputs_json)
+    write_text(session, f"{root}/{POINTER}", json.dumps({"folder": folder}))
+    # The one before stays for whoever is reading it just now.
+    _remove_others(session, root, keep={folder, previous})
+    return f"{root}/{folder}/model"
+
+
+def _remove(session: SparkSession, path: str) -> None:
+    file_system, java_path = _file_system(session, path)
+    if file_system.exists(java_path):
+        file_system.delete(java_path, True)
+
+
+def _remove_others(session: SparkSession, root: str, keep: set[str | None]) -> None:
+    file_system, path = _file_system(session, root)
+    for status in file_system.listStatus(path):
+        if status.isDirectory() and status.getPath().getName() not in keep:
+            file_system.delete(status.getPath(), True)
+
+
+def _file_system(session: SparkSession, path: str) -> tuple[Any, Any]:
+    jvm: Any = session._jvm
+    java_path = jvm.org.apache.hadoop.fs.Path(path)
+    return java_path.getFileSystem(session._jsc.hadoopConfiguration()), java_path

@@ -1,0 +1,160 @@
+"""Which as-of dates a read covers, and what it says of those that are missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, covered
+from warehouse.job_spec import SnapshotRecord
+
+DAY = timedelta(days=1)
+
+
+def record(as_of: str, start: str, end: str) -> SnapshotRecord:
+    return SnapshotRecord(
+        table="flights",
+        as_of=as_of,
+        start=start,
+        end=end,
+        history="interval",
+        rows=1,
+        source_rows=1,
+        bytes=1,
+        files=1,
+        digest="",
+        captured_at=end,
+        published_at=end,
+        source="s",
+        source_position="",
+        consistency="snapshot",
+        late=False,
+        schedule="@daily",
+        dag_id="d",
+        run_id="r",
+        branch="b",
+        iceberg_snapshot_id=1,
+    )
+
+
+def days(*numbers: int, hour: int = 0) -> list[SnapshotRecord]:
+    """Days of June 2013 that start at ``hour`` UTC."""
+    starts = [datetime(2013, 6, 1, hour, tzinfo=UTC) + (number - 1) * DAY for number in numbers]
+    return [record(f"{s:%Y-%m-%d}", f"{s:%Y-%m-%dT%H:%M:%SZ}", f"{s + DAY:%Y-%m-%dT%H:%M:%SZ}") for s in starts]
+
+
+def hours(*numbers: int) -> list[SnapshotRecord]:
+    starts = [datetime(2013, 11, 3, tzinfo=UTC) + timedelta(hours=number) for number in numbers]
+    return [
+        record(f"{s:%Y-%m-%dT%H%MZ}", f"{s:%Y-%m-%dT%H:%M:%SZ}", f"{s + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+        for s in starts
+    ]
+
+
+def labels(records: list[SnapshotRecord], as_of: str, **options: object) -> list[str]:
+    asked = {"since": None, "expired": False, "window": None} | options
+    return [r.as_of for r in covered("flights", records, as_of, **asked)]  # type: ignore[arg-type]
+
+
+def test_all_up_to_the_date_and_nothing_later() -> None:
+    assert labels(days(3, 1, 2, 4), "2013-06-03") == ["2013-06-01", "2013-06-02", "2013-06-03"]
+
+
+def test_a_window_needs_nothing_before_it() -> None:
+    assert labels(days(1, 5, 6), "2013-06-06", window=2) == ["2013-06-05", "2013-06-06"]
+
+
+def test_a_window_is_shorter_where_the_table_starts() -> None:
+    assert labels(days(1, 2), "2013-06-02", since="2013-06-01T00:00:00Z", window=7) == ["2013-06-01", "2013-06-02"]
+
+
+@pytest.mark.parametrize("hour", [0, 4])
+@pytest.mark.parametrize(
+    ("published", "as_of", "window", "missing"),
+    [
+        ([1, 2, 5], 5, None, ["2013-06-03", "2013-06-04"]),
+        ([1, 2, 4, 5], 5, 3, ["2013-06-03"]),
+        ([2, 3], 3, None, ["2013-06-01"]),
+        ([1, 2], 4, None, ["2013-06-03", "2013-06-04"]),
+        ([1, 2, 6], 4, 1, ["2013-06-04"]),
+        ([3], 2, None, ["2013-06-01", "2013-06-02"]),
+        ([], 2, None, ["2013-06-02"]),
+    ],
+)
+def test_missing_intervals_are_named(
+    hour: int, published: list[int], as_of: int, window: int | None, missing: list[str]
+) -> None:
+    since = f"2013-06-01T{hour:02d}:00:00Z"
+    with pytest.raises(MissingIntervals) as failure:
+        labels(days(*published, hour=hour), f"2013-06-{as_of:02d}", since=since, window=window)
+    assert list(failure.value.missing) == missing
+    assert failure.value.kind == "retryable"
+
+
+def test_days_are_counted_by_the_calendar_when_clocks_change() -> None:
+    before = record("2013-11-02", "2013-11-02T04:00:00Z", "2013-11-03T04:00:00Z")
+    after = record("2013-11-05", "2013-11-05T05:00:00Z", "2013-11-06T05:00:00Z")
+    with pytest.raises(MissingIntervals) as failure:
+        labels([before, after], "2013-11-05")
+    assert failure.value.missing == ("2013-11-03", "2013-11-04")
+
+
+def test_hours_are_labelled_by_the_minute() -> None:
+    with pytest.raises(MissingIntervals) as failure:
+        labels(hours(4, 5, 8), "2013-11-03T0800Z")
+    assert failure.value.missing == ("2013-11-03T0600Z", "2013-11-03T0700Z")
+
+
+def test_a_gap_that_is_no_whole_number_of_intervals_is_named_by_its_ends() -> None:
+    month = record("2013-03-01", "2013-03-01T00:00:00Z", "2013-04-01T00:00:00Z")
+    may = record("2013-05-10", "2013-05-10T00:00:00Z", "2013-06-10T00:00:00Z")
+    with pytest.raises(MissingIntervals, match="between 2013-04-01T00:00Z and 2013-05-10T00:00Z"):
+        labels([month, may], "2013-05-10")
+
+
+def test_many_missing_intervals_are_counted() -> None:
+    with pytest.raises(MissingIntervals, match="2013-06-11 and 8 more; backfill"):
+        labels(days(1, 20), "2013-06-20")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"since": "2013-06-02T00:00:00Z", "expired": False}, "the table starts later"),
+        ({"since": "2013-06-02T00:00:00Z", "expired": True}, "retention ended what lies before it"),
+    ],
+)
+def test_a_date_before_the_start_never_comes(options: dict[str, object], reason: str) -> None:
+    with pytest.raises(NoSuchSnapshot, match=reason) as failure:
+        labels(days(2, 3), "2013-06-01", **options)
+    assert failure.value.kind == "permanent"
+    assert "2013-06-02 to 2013-06-03, 2013-06-02 is the nearest" in str(failure.value)
+
+
+def test_a_window_that_retention_cut_is_refused() -> None:
+    with pytest.raises(NoSuchSnapshot, match="a part of its window of 3"):
+        labels(days(2, 3), "2013-06-03", since="2013-06-02T00:00:00Z", expired=True, window=3)
+
+
+def test_an_old_date_captured_anew_is_read_by_a_window() -> None:
+    since = "2013-06-10T00:00:00Z"
+    assert labels(days(3, 10, 11), "2013-06-03", since=since, expired=True, window=1) == ["2013-06-03"]
+    assert labels(days(9, 10, 11), "2013-06-11", since=since, expired=True, window=3) == [
+        "2013-06-09",
+        "2013-06-10",
+        "2013-06-11",
+    ]
+    with pytest.raises(NoSuchSnapshot):
+        labels(days(3, 10, 11), "2013-06-03", since=since, expired=True)
+
+
+@pytest.mark.parametrize("as_of", ["None", "2013-13-01", "2013-06", "", "2013-06-01T9999Z"])
+def test_what_is_no_date_is_refused(as_of: str) -> None:
+    with pytest.raises(NoSuchSnapshot, match="is not an as-of date"):
+        labels(days(1), as_of)
+
+
+def test_overlapping_intervals_are_refused() -> None:
+    week = record("2013-06-01", "2013-06-01T00:00:00Z", "2013-06-08T00:00:00Z")
+    with pytest.raises(OverlappingIntervals, match="2013-06-01 and 2013-06-03"):
+        labels([week, *days(3)], "2013-06-03")
