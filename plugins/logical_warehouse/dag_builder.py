@@ -1,0 +1,135 @@
+"""Turns the plan into Airflow DAGs and nothing else. Importing this module loads no Spark."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param, PartitionedAssetTimetable
+from airflow.sdk.definitions.context import get_parsing_context
+from airflow.sdk.definitions.timetables.interval import CronDataIntervalTimetable
+
+from logical_warehouse.manifest import LoadedManifest, Problem, load_manifest
+from logical_warehouse.operators.check import CheckOperator
+from logical_warehouse.operators.spark import SnapshotOperator, TrainOperator, ValidateOperator
+from logical_warehouse.plan import Plan, SnapshotPlan, TrainingPlan, asset_uri, make_plan
+
+MANIFEST_VARIABLE = "WAREHOUSE_MANIFEST"
+"""Environment variable that names another manifest than the one beside the DAG file."""
+
+AS_OF_PATTERN = r"^\d{4}-\d{2}-\d{2}(T\d{4}Z)?$"
+
+
+class BrokenManifest(Exception):
+    """What Airflow shows as the import error of the manifest: every problem, each on a line of its own."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+def manifest_path(dag_file: str) -> Path:
+    """The manifest of a DAG file: ``warehouse.yaml`` beside it, or what the environment names."""
+    return Path(os.environ.get(MANIFEST_VARIABLE) or Path(dag_file).with_name("warehouse.yaml"))
+
+
+def build_dags(path: Path) -> dict[str, DAG]:
+    """The DAGs of all healthy tables and trainings of the manifest at ``path``, by id.
+
+    A task that runs needs its own DAG only, and gets only that.
+    """
+    loaded = load_manifest(path)
+    if loaded.manifest is None:
+        return {}
+    return dags_of(make_plan(loaded.manifest), only=get_parsing_context().dag_id)
+
+
+def raise_problems(path: Path) -> None:
+    """Raise what is wrong with the manifest at ``path``, if anything is, so that Airflow shows it as an import error.
+
+    In a file of its own: Airflow keeps import errors per file, and the file that raises defines no DAGs.
+
+    :raises BrokenManifest: with every problem.
+    """
+    loaded: LoadedManifest = load_manifest(path)
+    if loaded.problems:
+        raise BrokenManifest(loaded.problems)
+
+
+def dags_of(plan: Plan, *, only: str | None = None) -> dict[str, DAG]:
+    """The plan's DAGs by id; with ``only``, at most the one of that id."""
+    dags = {}
+    for snapshot in plan.snapshots:
+        if only in (None, snapshot.dag_id):
+            dags[snapshot.dag_id] = _snapshot_dag(snapshot)
+    for training in plan.trainings:
+        if only in (None, training.dag_id):
+            dags[training.dag_id] = _training_dag(training)
+    return dags
+
+
+def _snapshot_dag(plan: SnapshotPlan) -> DAG:
+    with DAG(
+        plan.dag_id,
+        description=plan.description,
+        doc_md=plan.doc,
+        # Explicit: the string "@daily" means a trigger timetable, whose runs have an interval of no length.
+        schedule=CronDataIntervalTimetable(plan.schedule.cron, timezone=plan.schedule.time_zone),
+        start_date=plan.start,
+        end_date=plan.end,
+        catchup=False,
+        tags=sorted(plan.tags),
+        owner_links={},
+        default_args=_default_args(plan),
+        params={
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                pattern=AS_OF_PATTERN,
+                title="As-of date",
+                description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date of "
+                "12 June means the interval before it; no logical date means the last complete interval.",
+            )
+        },
+    ) as dag:
+        assets = [Asset(name=table.name, uri=asset_uri(plan.store, table.name)) for table in plan.tables]
+        tasks: dict[str, Any] = {
+            "check": CheckOperator(task_id="check", plan=plan),
+            "snapshot": SnapshotOperator(
+                task_id="snapshot", spark=plan.spark, store=plan.store, source=plan.source,
+                pool=plan.pool, pool_slots=plan.pool_slots,
+            ),
+            "validate": ValidateOperator(task_id="validate", spark=plan.spark, store=plan.store, outlets=assets),
+        }  # fmt: skip
+        for upstream, downstream in plan.edges:
+            tasks[upstream] >> tasks[downstream]
+    return dag
+
+
+def _training_dag(plan: TrainingPlan) -> DAG:
+    condition = None
+    for name in plan.dated_inputs:
+        asset = Asset(name=name, uri=asset_uri(plan.store, name))
+        condition = asset if condition is None else condition & asset
+    assert condition is not None
+    with DAG(
+        plan.dag_id,
+        description=plan.description,
+        doc_md=plan.doc,
+        schedule=PartitionedAssetTimetable(assets=condition),
+        catchup=False,
+        tags=sorted(plan.tags),
+        default_args=_default_args(plan),
+    ) as dag:
+        TrainOperator(task_id="train", plan=plan)
+    return dag
+
+
+def _default_args(plan: SnapshotPlan | TrainingPlan) -> dict[str, Any]:
+    return {
+        "owner": plan.owner,
+        "retries": plan.retries,
+        "retry_delay": plan.retry_delay,
+        "retry_exponential_backoff": True,
+    }

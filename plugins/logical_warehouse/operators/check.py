@@ -1,0 +1,152 @@
+"""``check``: everything that can doom a run, found in seconds and before Spark starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pendulum
+from airflow.sdk import BaseOperator, Variable
+from warehouse.failures import PermanentError
+from warehouse.job_spec import (
+    ChecksSpec,
+    HistorySpec,
+    IntervalSpec,
+    RetentionSpec,
+    RunSpec,
+    SnapshotJob,
+    SourceSpec,
+    SplitSpec,
+    TableSpec,
+    to_json,
+)
+
+from logical_warehouse.as_of import resolve_interval
+from logical_warehouse.connections import jdbc_address, spark_master
+from logical_warehouse.history import ensure_capturable
+from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.plan import SnapshotPlan, store_spec
+from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
+from logical_warehouse.source_probe import SourceProbe
+from logical_warehouse.store_health import StoreHealth, ask_alluxio
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from logical_warehouse.intervals import Interval
+    from logical_warehouse.manifest import Table
+
+
+class CheckOperator(BaseOperator):
+    """Resolves the as-of date, refuses what cannot succeed, and freezes the job spec for all later tasks.
+
+    Returns the :class:`SnapshotJob` as JSON text, without the try of the task that will run it: a manifest edited
+    during the run changes nothing in it.
+    """
+
+    def __init__(self, *, plan: SnapshotPlan, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+
+    @airflow_failures
+    def execute(self, context: Context) -> str:
+        interval = self._interval(context)
+        self.log.info(
+            "%s as of %s: the interval from %s to %s", self.plan.group, interval.as_of, interval.start, interval.end
+        )
+        for table in self.plan.tables:
+            ensure_capturable(table.name, table.history.mode, table.history.lateness, interval, pendulum.now("UTC"))
+        spark_master(self.plan.spark.connection)
+        ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, self.plan.pool_slots)
+        health = self._store_health()
+        address = jdbc_address(self.plan.source)
+        interval_spec = IntervalSpec(as_of=interval.as_of, start=_iso(interval.start), end=_iso(interval.end))
+        with SourceProbe(self.plan.source, address, self.plan.spark.jars) as probe:
+            tables = tuple(self._freeze(table, probe, interval_spec) for table in self.plan.tables)
+            source = SourceSpec(
+                name=self.plan.source.name,
+                dialect=probe.dialect.name,
+                url=address.url,
+                user=address.user,
+                driver=probe.dialect.driver_class,
+                time_zone=self.plan.source.time_zone,
+                fetch_size=self.plan.source.fetch_size,
+                consistency=self.plan.source.consistency,
+            )
+        self._ensure_room(tables, health)
+        ti = context["ti"]
+        run = RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number)
+        return to_json(
+            SnapshotJob(
+                run=run,
+                store=store_spec(self.plan.store),
+                source=source,
+                interval=interval_spec,
+                tables=tables,
+                result_path="",
+            )
+        )
+
+    def _interval(self, context: Context) -> Interval:
+        run = context["dag_run"]
+        data_interval = None
+        if run.data_interval_start is not None and run.data_interval_end is not None:
+            data_interval = (pendulum.instance(run.data_interval_start), pendulum.instance(run.data_interval_end))
+        return resolve_interval(
+            self.plan.schedule,
+            as_of_param=context["params"].get("as_of"),
+            data_interval=data_interval,
+            run_after=pendulum.instance(run.run_after),
+        )
+
+    def _store_health(self) -> StoreHealth | None:
+        store = self.plan.store
+        if store.web is None:
+            return None
+        health = ask_alluxio(store.uri, store.web)
+        self.log.info(
+            "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / 2**20, health.capacity / 2**20
+        )
+        return health
+
+    def _freeze(self, table: Table, probe: SourceProbe, interval: IntervalSpec) -> TableSpec:
+        found = probe.columns(table)
+        rows, size = probe.estimate(table, found, interval)
+        self.log.info("%s: %d columns, about %d rows, %.1f MiB", table.name, len(found), rows, size / 2**20)
+        history = table.history
+        return TableSpec(
+            name=table.name,
+            source_schema=table.source_schema,
+            source_table=table.source_table,
+            columns=found,
+            history=(
+                HistorySpec(mode="interval", column=history.column)
+                if history.mode == "interval"
+                else HistorySpec(mode="current", lateness_seconds=int(history.lateness.total_seconds()))
+            ),
+            split=SplitSpec(parts=table.split.parts, column=table.split.column),
+            checks=ChecksSpec(
+                rows=dict(table.checks.rows), min_rows=table.checks.min_rows, max_change=table.checks.max_change
+            ),
+            retention=RetentionSpec(keep=table.retention.keep, days=table.retention.days),
+            schedule=self.plan.schedule.cron,
+            start=_iso(self.plan.schedule.first_from(self.plan.start)),
+            filter=table.filter,
+            estimated_rows=rows,
+            estimated_bytes=size,
+        )
+
+    def _ensure_room(self, tables: tuple[TableSpec, ...], health: StoreHealth | None) -> None:
+        if health is None:
+            return
+        needed = sum(table.estimated_bytes or 0 for table in tables)
+        if needed > health.free:
+            largest = max(tables, key=lambda table: table.estimated_bytes or 0)
+            raise PermanentError(
+                f"{self.plan.group} does not fit into the store: about {needed / 2**20:.1f} MiB are needed (most by "
+                f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; shorten the "
+                "retention of tables, or give Alluxio's workers more memory."
+            )
+
+
+def _iso(moment: pendulum.DateTime) -> str:
+    return moment.in_timezone("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,224 @@
+"""The spark-submit tasks. Each sends one frozen spec to one Spark application and reads its answer from the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from warehouse.failures import PermanentError
+from warehouse.job_spec import (
+    PASSWORD_VARIABLE,
+    JobAnswer,
+    RunSpec,
+    SnapshotJob,
+    SnapshotResult,
+    TrainJob,
+    ValidateJob,
+    from_json,
+    to_json,
+)
+from warehouse.spark_conf import spark_conf
+
+from logical_warehouse.connections import source_password, spark_master
+from logical_warehouse.intervals import NotAnAsOf
+from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
+from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from logical_warehouse.manifest import Source, Spark, Store
+
+SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
+SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
+MAX_ARGUMENT_BYTES = 120_000
+"""Linux refuses a single program argument of 128 KiB or more."""
+SMALL_JOB_BYTES = 256 * 2**20
+"""Below this estimate a job is too short for the JVM's optimising compiler to pay for itself."""
+
+
+class SparkJobOperator(SparkSubmitOperator):
+    """Base of the three: runs an application of this project and returns its answer.
+
+    Everything that a submit needs is composed while the task runs, never in a templated field, so that no rendered
+    field shows it; the password travels in the environment of the driver alone.
+    """
+
+    def __init__(self, *, application: str, spark: Spark, store: Store, **kwargs: Any) -> None:
+        super().__init__(application=str(SPARK_JOBS / application), conn_id=spark.connection, **kwargs)
+        self.spark = spark
+        self.store = store
+
+    def run_spec(self, context: Context) -> RunSpec:
+        """The run and try of this task."""
+        ti = context["ti"]
+        return RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number)
+
+    def submit(
+        self,
+        context: Context,
+        job: SnapshotJob | ValidateJob | TrainJob,
+        *,
+        small: bool,
+        conf: dict[str, str] | None = None,
+        password: str | None = None,
+    ) -> JobAnswer:
+        """Run the application on ``job`` and return its answer, which holds a result.
+
+        :raises AirflowFailException: the job answered that a retry cannot help.
+        :raises AirflowException: it answered that a retry may help, or ended without an answer.
+        """
+        argument = to_json(job)
+        if len(argument.encode()) > MAX_ARGUMENT_BYTES:
+            raise AirflowFailException(
+                f"The job spec of {self.task_id} has {len(argument.encode())} bytes, more than an argument may have "
+                f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
+            )
+        with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SCRATCH_ROOT) as scratch:
+            self.name = f"{job.run.dag_id}.{self.task_id}"
+            self.application_args = [argument]
+            self.env_vars = {PASSWORD_VARIABLE: password} if password is not None else {}
+            self.conf = {
+                **spark_conf(
+                    store_spec(self.store),
+                    scratch_dir=scratch,
+                    class_data_archive=self.spark.class_data_archive,
+                    small=small,
+                ),
+                **{key: str(value) for key, value in self.spark.conf.items()},
+                **(conf or {}),
+            }
+            self.driver_class_path = f"{self.spark.jars}/*"
+            if not spark_master(self.spark.connection).startswith("local"):
+                # Executors on other machines fetch the jars from the driver.
+                self.jars = ",".join(str(jar) for jar in sorted(Path(self.spark.jars).glob("*.jar")))
+            self.py_files = _package_library(Path(scratch))
+            submit_error: AirflowException | None = None
+            try:
+                super().execute(context)
+            except AirflowFailException:
+                raise
+            except AirflowException as error:
+                submit_error = error  # the answer says it better: spark-submit knows its exit code only
+        try:
+            answer = read_answer(self.store, job.result_path)
+        except AnswerUnreadable as error:
+            raise AirflowException(
+                f"The Spark application of {self.task_id} ended without an answer in the store ({error}); "
+                "its log above says why."
+            ) from None
+        if answer.failure is not None:
+            kind = AirflowFailException if answer.failure.kind == "permanent" else AirflowException
+            raise kind(answer.failure.message)
+        if submit_error is not None:
+            raise submit_error
+        return answer
+
+
+class SnapshotOperator(SparkJobOperator):
+    """Writes the run branches of a group; returns the :class:`SnapshotResult` as JSON text."""
+
+    def __init__(self, *, source: Source, **kwargs: Any) -> None:
+        super().__init__(application="snapshot_tables.py", **kwargs)
+        self.source = source
+
+    @airflow_failures
+    def execute(self, context: Context) -> str:
+        frozen = from_json(SnapshotJob, context["ti"].xcom_pull(task_ids="check"))
+        run = self.run_spec(context)
+        job = dataclasses.replace(frozen, run=run, result_path=frozen.store.run_path(run, self.task_id))
+        password = source_password(self.source)
+        answer = self.submit(context, job, small=_is_small(job), password=password)
+        assert answer.snapshot is not None
+        return to_json(answer.snapshot)
+
+
+class ValidateOperator(SparkJobOperator):
+    """Validates and publishes a group, then emits one asset event per table; returns the ``ValidateResult``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(application="validate_snapshots.py", **kwargs)
+
+    @airflow_failures
+    def execute(self, context: Context) -> str:
+        frozen = from_json(SnapshotJob, context["ti"].xcom_pull(task_ids="check"))
+        captured = from_json(SnapshotResult, context["ti"].xcom_pull(task_ids="snapshot"))
+        run = self.run_spec(context)
+        job = ValidateJob(
+            run=run,
+            store=frozen.store,
+            source=frozen.source.name,
+            interval=frozen.interval,
+            tables=frozen.tables,
+            captures=captured.captures,
+            result_path=frozen.store.run_path(run, self.task_id),
+            reader_grace_seconds=int(self.store.reader_grace.total_seconds()),
+        )
+        answer = self.submit(context, job, small=_is_small(frozen))
+        assert answer.validate is not None
+        for published in answer.validate.published:
+            record = published.record
+            event = context["outlet_events"][Asset(name=record.table, uri=asset_uri(self.store, record.table))]
+            event.add_partitions(record.as_of)
+            event.extra = dataclasses.asdict(record)
+        return to_json(answer.validate)
+
+
+class TrainOperator(SparkJobOperator):
+    """Trains as of the run's partition key; returns the ``TrainResult`` as JSON text."""
+
+    def __init__(self, *, plan: TrainingPlan, **kwargs: Any) -> None:
+        super().__init__(application=plan.training.application, spark=plan.spark, store=plan.store, **kwargs)
+        self.plan = plan
+
+    @airflow_failures
+    def execute(self, context: Context) -> str:
+        as_of = self._as_of(context)
+        run = self.run_spec(context)
+        store = store_spec(self.store)
+        training = self.plan.training
+        models = (training.model or f"{store.uri.rstrip('/')}/_models").rstrip("/")
+        job = TrainJob(
+            run=run,
+            store=store,
+            training=training.name,
+            as_of=as_of,
+            inputs=self.plan.inputs,
+            arguments=dict(training.arguments),
+            model_path=f"{models}/{training.name}/{as_of}",
+            result_path=store.run_path(run, self.task_id),
+            keep_inputs=training.keep_inputs,
+        )
+        conf = {key: str(value) for key, value in training.conf.items()}
+        answer = self.submit(context, job, small=True, conf=conf)
+        assert answer.train is not None
+        return to_json(answer.train)
+
+    def _as_of(self, context: Context) -> str:
+        as_of = context["dag_run"].partition_key
+        name = self.plan.training.name
+        if as_of is None:
+            raise PermanentError(
+                f"The training {name} was triggered without a date: an as-of date comes as the run's partition key; "
+                f"run it with `python -m logical_warehouse trainings run {name} <as-of date>`."
+            )
+        try:
+            return self.plan.schedule.interval_of_label(as_of).as_of
+        except NotAnAsOf as error:
+            raise PermanentError(f"The training {name} cannot run: {error}") from error
+
+
+def _is_small(job: SnapshotJob) -> bool:
+    return sum(table.estimated_bytes or SMALL_JOB_BYTES for table in job.tables) < SMALL_JOB_BYTES
+
+
+def _package_library(folder: Path) -> str:
+    """Zip ``spark_jobs/warehouse`` for ``--py-files``, so that drivers and executors import this very version."""
+    return shutil.make_archive(str(folder / "warehouse"), "zip", root_dir=SPARK_JOBS, base_dir="warehouse")

@@ -1,0 +1,214 @@
+"""The plan: what the manifest means for Airflow, as frozen values. Pure; ``dag_builder`` only turns it into DAGs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pendulum
+from pendulum import DateTime
+from warehouse.job_spec import InputSpec, StoreSpec
+
+from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest import Group, Manifest, Source, Spark, Store, Table, Training
+
+HOLDER_CONNECTIONS = 1
+"""Connections of a snapshot job beside its splits: the one that holds the shared state of the source open."""
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """An Airflow pool that keeps all runs together within a source's connection budget."""
+
+    name: str
+    slots: int
+    description: str
+
+
+@dataclass(frozen=True)
+class SnapshotPlan:
+    """One DAG ``check → snapshot → validate`` for a group of tables."""
+
+    dag_id: str
+    group: str
+    source: Source
+    store: Store
+    spark: Spark
+    tables: tuple[Table, ...]
+    schedule: Schedule
+    start: DateTime
+    end: DateTime | None
+    pool: str
+    pool_slots: int
+    owner: str
+    tags: tuple[str, ...]
+    description: str
+    doc: str
+    retries: int
+    retry_delay: timedelta
+    edges: tuple[tuple[str, str], ...] = (("check", "snapshot"), ("snapshot", "validate"))
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One DAG ``train``, run by Airflow for each as-of date that all dated inputs have."""
+
+    dag_id: str
+    training: Training
+    store: Store
+    spark: Spark
+    dated_inputs: tuple[str, ...]
+    inputs: tuple[InputSpec, ...]
+    schedule: Schedule
+    owner: str
+    tags: tuple[str, ...]
+    description: str
+    doc: str
+    retries: int
+    retry_delay: timedelta
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that Airflow shall have, in the manifest's order."""
+
+    snapshots: tuple[SnapshotPlan, ...]
+    trainings: tuple[TrainingPlan, ...]
+    pools: tuple[PoolPlan, ...]
+
+
+def pool_name(source: str) -> str:
+    """Name of the pool of a source."""
+    return f"warehouse_{source}"
+
+
+def snapshot_dag_id(group: str) -> str:
+    """Id of the DAG that captures a group."""
+    return f"snapshot_{group}"
+
+
+def training_dag_id(training: str) -> str:
+    """Id of the DAG of a training."""
+    return f"training_{training}"
+
+
+def asset_uri(store: Store, table: str) -> str:
+    """URI of a table's asset. It names no host, so that a store that moves keeps its assets."""
+    return f"warehouse://{store.namespace}/{table}"
+
+
+def store_spec(store: Store) -> StoreSpec:
+    """The store as the Spark jobs know it."""
+    return StoreSpec(uri=store.uri, catalog=store.catalog, namespace=store.namespace)
+
+
+def make_plan(manifest: Manifest) -> Plan:
+    """Turn a healthy manifest into the plan. The same manifest always gives an equal plan."""
+    return Plan(
+        snapshots=tuple(_plan_group(manifest, group) for group in manifest.groups()),
+        trainings=tuple(_plan_training(manifest, training) for training in manifest.trainings.values()),
+        pools=tuple(
+            PoolPlan(
+                name=pool_name(source.name),
+                slots=source.budget,
+                description=f"Connections to the source {source.name}, from the table manifest",
+            )
+            for source in manifest.sources.values()
+        ),
+    )
+
+
+def _plan_group(manifest: Manifest, group: Group) -> SnapshotPlan:
+    first = group.tables[0]
+    source = manifest.sources[first.source]
+    schedule = manifest.schedule_of(first)
+    return SnapshotPlan(
+        dag_id=snapshot_dag_id(group.name),
+        group=group.name,
+        source=source,
+        store=manifest.store,
+        spark=manifest.spark,
+        tables=group.tables,
+        schedule=schedule,
+        start=_midnight(first.start, source),
+        end=None if first.end is None else _midnight(first.end, source),
+        pool=pool_name(source.name),
+        # Tables of a group are read one after another, so the widest one decides.
+        pool_slots=max(table.split.parts for table in group.tables) + HOLDER_CONNECTIONS,
+        owner=", ".join(dict.fromkeys(table.owner for table in group.tables)),
+        tags=tuple(
+            dict.fromkeys(["snapshot", f"source:{source.name}", *(tag for table in group.tables for tag in table.tags)])
+        ),
+        description=_one_line(first.description)
+        if len(group.tables) == 1
+        else f"Snapshots of {', '.join(table.name for table in group.tables)}",
+        doc=_group_doc(group, source, schedule),
+        retries=max(table.retries for table in group.tables),
+        retry_delay=max(table.retry_delay for table in group.tables),
+    )
+
+
+def _midnight(day: date, source: Source) -> DateTime:
+    return pendulum.datetime(day.year, day.month, day.day, tz=source.time_zone)
+
+
+def _plan_training(manifest: Manifest, training: Training) -> TrainingPlan:
+    inputs = tuple(
+        InputSpec(table=table, mode=read.mode, window=read.window) for table, read in training.inputs.items()
+    )
+    return TrainingPlan(
+        dag_id=training_dag_id(training.name),
+        training=training,
+        store=manifest.store,
+        spark=manifest.spark,
+        dated_inputs=training.dated_inputs,
+        inputs=inputs,
+        schedule=manifest.schedule_of(manifest.tables[training.dated_inputs[0]]),
+        owner=training.owner,
+        tags=tuple(dict.fromkeys(["training", *training.tags])),
+        description=_one_line(training.description),
+        doc=_training_doc(training, inputs),
+        retries=training.retries,
+        retry_delay=training.retry_delay,
+    )
+
+
+def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
+    rows = "\n".join(
+        f"| `{table.name}` | `{table.table}` | {_history(table)} | {_one_line(table.description)} |"
+        for table in group.tables
+    )
+    return (
+        f"Snapshots of {_names(group)} from the source `{source.name}`, for each interval of `{schedule.cron}` "
+        f"in {source.time_zone}.\n\n"
+        f"| table | in the source | history | description |\n|---|---|---|---|\n{rows}\n\n"
+        "**By hand:** give the param `as_of` (the start of the interval: `2013-06-12` captures 12 June). Without it, a "
+        "logical date of 12 June means the interval *before* it, as everywhere in Airflow, and no logical date at all the "
+        "last complete interval. A **backfill** of 12 June captures 12 June itself."
+    )
+
+
+def _training_doc(training: Training, inputs: tuple[InputSpec, ...]) -> str:
+    wording = {"all": "all intervals up to the as-of date", "latest": "the newest snapshot"}
+    rows = "\n".join(
+        f"| `{spec.table}` | {wording.get(spec.mode) or f'the last {spec.window} interval(s) up to the as-of date'} |"
+        for spec in inputs
+    )
+    return (
+        f"{training.description.strip()}\n\n"
+        f"| input | what is read |\n|---|---|\n{rows}\n\n"
+        "Runs once for each as-of date that all dated inputs have; the date is the run's *partition key*. "
+        f"For given dates by hand: `python -m logical_warehouse trainings run {training.name} 2013-06-01`."
+    )
+
+
+def _history(table: Table) -> str:
+    return f"rows of the interval by `{table.history.column}`" if table.history.mode == "interval" else "as it is now"
+
+
+def _names(group: Group) -> str:
+    return ", ".join(f"`{table.name}`" for table in group.tables)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,40 @@
+"""Runs in Airflow's scheduler: notes the pools' sizes when a run starts (see ``pools``)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow.listeners import hookimpl
+
+from logical_warehouse.pools import POOLS_VARIABLE
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+SNAPSHOT_PREFIX = "snapshot_"
+
+
+@hookimpl
+def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
+    """Called in the scheduler before the run's first task can be scheduled."""
+    if not dag_run.dag_id.startswith(SNAPSHOT_PREFIX):
+        return
+    from airflow.models.pool import Pool
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    # A session of its own: the scheduler's holds row locks and must not be committed from here.
+    with create_session() as session:
+        sizes = {
+            name: slots
+            for name, slots in session.execute(select(Pool.pool, Pool.slots))
+            if name.startswith("warehouse_")
+        }
+        Variable.set(
+            POOLS_VARIABLE,
+            json.dumps(sizes, sort_keys=True),
+            description="Pool sizes, noted by the scheduler",
+            session=session,
+        )

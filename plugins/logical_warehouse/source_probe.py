@@ -1,0 +1,176 @@
+"""Asks the source, over ``JdbcHook``, what a run is about to read: its tables, columns and size. Reads no row."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from warehouse.dialects import Dialect, DialectError, dialect_of_url
+from warehouse.dialects.dialect import all_of
+from warehouse.failures import (
+    IntervalNotExpressible,
+    MissingColumn,
+    MissingTable,
+    NoPrivilege,
+    PermanentError,
+    RetryableError,
+    SourceUnreachable,
+    UnsupportedColumn,
+)
+from warehouse.job_spec import ColumnSpec, IntervalSpec
+from warehouse.sql_states import Cause, source_failure
+
+from logical_warehouse.connections import JdbcAddress
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from logical_warehouse.manifest import Source, Table
+
+CONNECT_SECONDS = 10
+
+
+class SourceProbe:
+    """One connection to a source, open while the context is; every failure names the source and the table."""
+
+    def __init__(self, source: Source, address: JdbcAddress, jars: str | None) -> None:
+        self.source = source
+        self.address = address
+        self.jars = jars
+        try:
+            self.dialect: Dialect = dialect_of_url(address.url)
+        except DialectError as error:
+            raise PermanentError(f"The source {source.name}: {error}.") from error
+        if not self.dialect.shares_snapshots and source.consistency != "best_effort":
+            raise PermanentError(
+                f"The source {source.name} ({address.url.split(':')[1]}) cannot share one state between connections; "
+                "set its consistency to best_effort in the manifest, and every record will say so."
+            )
+        self._connection: Any = None
+
+    def __enter__(self) -> SourceProbe:
+        from airflow.providers.jdbc.hooks.jdbc import JdbcHook
+
+        _ensure_reachable(self.source.name, self.address.url)
+        jars = sorted(str(jar) for jar in Path(self.jars).glob("*.jar")) if self.jars else []
+        hook = JdbcHook(
+            jdbc_conn_id=self.source.connection,
+            driver_path=",".join(jars) or None,
+            driver_class=self.dialect.driver_class,
+        )
+        try:
+            self._connection = hook.get_conn()
+        except Exception as error:
+            raise self._failure(error, None) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def columns(self, table: Table) -> tuple[ColumnSpec, ...]:
+        """The table's columns that the manifest asks for, in the source's order.
+
+        :raises MissingTable, MissingColumn, NoPrivilege, UnsupportedColumn: as their names say.
+        """
+        rows = self._query(self.dialect.columns_sql(table.source_schema, table.source_table), table)
+        if not rows:
+            raise MissingTable(table.name, table.table, self.source.name)
+        found = {
+            name: (type_name, nullable == "true", readable == "true") for name, type_name, nullable, readable in rows
+        }
+        wanted = _wanted_columns(table, tuple(found))
+        if missing := tuple(name for name in wanted if name not in found):
+            raise MissingColumn(table.name, table.table, missing)
+        chosen = [name for name in found if name in wanted]
+        for name in chosen:
+            type_name, _, readable = found[name]
+            if not readable:
+                raise NoPrivilege(table.name, table.table, self.address.user)
+            if reason := self.dialect.unsupported(type_name):
+                raise UnsupportedColumn(table.name, name, type_name, reason)
+        return tuple(ColumnSpec(name=name, type=found[name][0], nullable=found[name][1]) for name in chosen)
+
+    def estimate(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> tuple[int, int]:
+        """Rows and bytes that the source's planner expects for the interval; the statement is planned, not run.
+
+        :raises IntervalNotExpressible: the history column's type cannot hold the interval's bounds.
+        """
+        relation = self.dialect.relation(table.source_schema, table.source_table)
+        listed = {f"c{index}": self.dialect.quote(column.name) for index, column in enumerate(columns)}
+        statement = self.dialect.estimate_sql(
+            self.dialect.select(listed, relation, all_of(self._interval_sql(table, columns, interval), table.filter))
+        )
+        if statement is None:
+            return 0, 0
+        answer = "".join(str(row[0]) for row in self._query(statement, table))
+        rows, width = self.dialect.read_estimate(answer)
+        return rows, rows * width
+
+    def _interval_sql(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> str | None:
+        if table.history.mode != "interval":
+            return None
+        column = next(column for column in columns if column.name == table.history.column)
+        bounds = [datetime.fromisoformat(moment) for moment in (interval.start, interval.end)]
+        try:
+            return self.dialect.interval_predicate(
+                column.name, column.type, bounds[0], bounds[1], self.source.time_zone
+            )
+        except DialectError as error:
+            raise IntervalNotExpressible(table.name, str(error)) from error
+
+    def _query(self, statement: str, table: Table) -> list[tuple[Any, ...]]:
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement)
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except Exception as error:
+            raise self._failure(error, table) from None
+        return rows
+
+    def _failure(self, error: Exception, table: Table | None) -> Exception:
+        """The driver's exception as a sentence; its own text is never passed on where it could hold a value."""
+        java = error.__cause__ if hasattr(error.__cause__, "getSQLState") else error
+        state = java.getSQLState() if hasattr(java, "getSQLState") else None
+        if state is None:
+            if "not found" in str(error) or "ClassNotFound" in type(error).__name__:
+                return PermanentError(
+                    f"The JDBC driver {self.dialect.driver_class} of the source {self.source.name} is not in the jars "
+                    f"folder {self.jars}; put its jar there."
+                )
+            return RetryableError(
+                f"The source {self.source.name} failed ({type(error).__name__}); see the log of its server."
+            )
+        cause = Cause(type(java).__name__, str(java), str(state))
+        failure = source_failure([cause], self.source.name, self.address.user, table.name if table else None)
+        assert failure is not None  # a cause with an SQLSTATE always maps to one
+        return failure
+
+
+def _wanted_columns(table: Table, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that must be there: those included, or all but those excluded (which must be there, too), and the history's."""
+    history = (table.history.column,) if table.history.mode == "interval" else ()
+    if table.columns is None:
+        return (*found, *history)
+    if table.columns.include is not None:
+        return (*table.columns.include, *history)
+    unknown = tuple(name for name in table.columns.exclude or () if name not in found)
+    return (*(name for name in found if table.columns.has(name)), *unknown, *history)
+
+
+def _ensure_reachable(source: str, jdbc_url: str) -> None:
+    """Fail within seconds where nothing listens: some drivers wait for minutes.
+
+    :raises SourceUnreachable: the host and port of the URL do not accept a connection.
+    """
+    address = urlsplit(jdbc_url.removeprefix("jdbc:"))
+    if address.hostname is None or address.port is None:
+        return  # a form of URL of its own; the driver will say
+    try:
+        socket.create_connection((address.hostname, address.port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SourceUnreachable(source) from error

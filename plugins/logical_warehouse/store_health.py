@@ -1,0 +1,96 @@
+"""Is the store able to take a snapshot? Asked over Alluxio's REST, in milliseconds, before Spark starts.
+
+The only module beside ``spark_jobs/warehouse/alluxio*.py`` that knows Alluxio; for another store there is nothing to ask.
+Sources: ``GET <master web>/api/v1/master/info`` and ``…/webui_browse`` of Alluxio 2.9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from warehouse.failures import PermanentError, RetryableError
+
+TIMEOUT_SECONDS = (3, 10)
+
+
+@dataclass(frozen=True)
+class StoreHealth:
+    """Memory of the store in bytes, and its live workers."""
+
+    capacity: int
+    free: int
+    workers: int
+
+
+def ask_alluxio(uri: str, web: str) -> StoreHealth:
+    """Ask the master at ``web`` whether ``uri`` can be written to memory.
+
+    :raises RetryableError: the master does not answer, or has no live worker.
+    :raises PermanentError: the cluster or the warehouse directory is set up so that data would reach a disk or be evicted.
+    """
+    info = _get(web, "info", {})
+    configuration = info.get("configuration") or {}
+    write_type = configuration.get("alluxio.user.file.writetype.default")
+    if write_type is not None and write_type != "MUST_CACHE":
+        raise PermanentError(
+            f"Alluxio at {web} has alluxio.user.file.writetype.default={write_type}, which writes data to a disk; "
+            "set it to MUST_CACHE in alluxio-site.properties."
+        )
+    workers = len(info.get("workers") or ())
+    if not workers:
+        raise RetryableError(
+            f"Alluxio at {web} has no live worker, so there is no memory to write to; start its workers."
+        )
+    health = StoreHealth(
+        capacity=_bytes(info["capacity"]["total"]),
+        free=_bytes(info["capacity"]["total"]) - _bytes(info["capacity"]["used"]),
+        workers=workers,
+    )
+    _ensure_pinned(uri, web)
+    return health
+
+
+def _ensure_pinned(uri: str, web: str) -> None:
+    """An existing warehouse directory must be pinned; the snapshot job creates and pins a missing one."""
+    path = "/" + urlsplit(uri).path.strip("/")
+    parent, _, name = path.rpartition("/")
+    offset, page = 0, 200
+    while True:
+        listing = _get(web, "webui_browse", {"path": parent or "/", "offset": str(offset), "limit": str(page)})
+        entries = listing.get("fileInfos") or []
+        for entry in entries:
+            if entry["name"] == name and not entry["pinned"]:
+                raise PermanentError(
+                    f"{uri} is not pinned in Alluxio, so its data could be evicted and lost; "
+                    f"run `alluxio fs pin {path}` and capture the snapshots again."
+                )
+        offset += page
+        if offset >= int(listing.get("ntotalFile") or 0):
+            return
+
+
+def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:
+    url = f"{web.rstrip('/')}/api/v1/master/{what}"
+    try:
+        response = requests.get(url, params=query, timeout=TIMEOUT_SECONDS)
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+    except (requests.RequestException, ValueError) as error:
+        raise RetryableError(
+            f"Alluxio does not answer at {web} ({type(error).__name__}); is its master running?"
+        ) from error
+    return answer
+
+
+def _bytes(text: str | int) -> int:
+    """Alluxio reports sizes as numbers or as ``1024MB``."""
+    units = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+    if isinstance(text, int):
+        return text
+    for unit in ("KB", "MB", "GB", "TB", "B"):
+        if text.endswith(unit):
+            return int(float(text.removesuffix(unit)) * units[unit])
+    return int(text)
