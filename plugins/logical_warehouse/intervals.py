@@ -37,6 +37,7 @@ _LONGEST_CLOCK_CHANGE = datetime.timedelta(hours=26)
 """Samoa skipped a whole day in 2011; nothing moved a clock further."""
 
 _SAMPLE_START = datetime.datetime(2023, 12, 31, 23, 59)
+"""Of the wall clock, which no change of clocks disturbs."""
 _SAMPLES = 400
 """Enough for a year of days, whose gaps then repeat."""
 
@@ -45,7 +46,7 @@ class ScheduleError(ValueError):
     """A schedule or a time zone that Airflow would refuse, or that has no intervals."""
 
 
-class NotAnAsOf(ValueError):  # noqa: N818 - reads as what it says
+class NotAnAsOf(ValueError):
     """A text that names no interval of a schedule; the message is one sentence that names valid neighbours."""
 
 
@@ -105,7 +106,7 @@ class Schedule:
         """
         if not self.is_by_date:
             return start.in_timezone(_UTC).strftime("%Y-%m-%dT%H%MZ")
-        wall_clock = start.in_timezone(self._zone).naive() + datetime.timedelta(seconds=1)
+        wall_clock = _wall_clock(start.in_timezone(self._zone)) + datetime.timedelta(seconds=1)
         return str(croniter(self.expression, start_time=wall_clock).get_prev(datetime.datetime).date())
 
     def interval_starting(self, start: DateTime) -> Interval:
@@ -148,7 +149,7 @@ class Schedule:
 
     def midnight(self, day: datetime.date) -> DateTime:
         """When ``day`` begins in the time zone, in UTC."""
-        return self._from_wall_clock(datetime.datetime.combine(day, datetime.time()))  # noqa: DTZ001 - its clock
+        return self._from_wall_clock(datetime.datetime.combine(day, datetime.time()))
 
     def labels_between(self, first: str, last: str) -> tuple[str, ...]:
         """All as-of dates from ``first`` to ``last``, both included, oldest first; none where ``last`` is older.
@@ -207,7 +208,7 @@ class Schedule:
     def _next(self, current: DateTime) -> DateTime:
         """Airflow's ``CronMixin._get_next``."""
         local = current.in_timezone(self._zone)
-        naive = local.naive()
+        naive = _wall_clock(local)
         scheduled: datetime.datetime = croniter(self.expression, start_time=naive).get_next(datetime.datetime)
         if _covers_every_hour(self.expression):
             return (local + (scheduled - naive)).in_timezone(_UTC)
@@ -216,7 +217,7 @@ class Schedule:
     def _previous(self, current: DateTime) -> DateTime:
         """Airflow's ``CronMixin._get_prev``, which after a clock change may answer a moment off the forward chain."""
         local = current.in_timezone(self._zone)
-        naive = local.naive()
+        naive = _wall_clock(local)
         scheduled: datetime.datetime = croniter(self.expression, start_time=naive).get_prev(datetime.datetime)
         if _covers_every_hour(self.expression):
             return (local - (naive - scheduled)).in_timezone(_UTC)
@@ -224,10 +225,10 @@ class Schedule:
 
     def _at_or_before(self, moment: DateTime) -> DateTime:
         """The newest boundary of the forward chain that is not after ``moment``."""
-        moment = moment.replace(microsecond=0)
-        boundary = self._previous(moment.add(seconds=1))
+        after = moment.replace(microsecond=0).add(seconds=1)
+        boundary = self._previous(after)
         earlier = min(boundary, moment) - _LONGEST_CLOCK_CHANGE
-        if len({instant.in_timezone(self._zone).offset for instant in (earlier, boundary, moment)}) == 1:
+        if len({instant.in_timezone(self._zone).offset for instant in (earlier, boundary, after)}) == 1:
             return boundary
         # The clock has changed near it: walk the chain from well before the change.
         boundary = self._previous(earlier)
@@ -249,6 +250,11 @@ def zone_named(name: str) -> Timezone:
         return Timezone(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ScheduleError(f"{name!r} is not an IANA time zone such as 'Europe/Berlin' or 'UTC'") from error
+
+
+def _wall_clock(local: DateTime) -> datetime.datetime:
+    """A datetime of the standard library, whose differences are plain seconds; pendulum's count days and months."""
+    return datetime.datetime.combine(local.date(), local.time())
 
 
 @lru_cache(maxsize=1024)
