@@ -70,16 +70,20 @@ def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table
     A driver of an earlier try that lives on can then neither write nor publish.
     """
 
-    def change() -> None:
+    def drop() -> None:
         table = load_existing_table(session, store, table_name)
-        manage = table.manageSnapshots()
-        for name in reference_names(table):
-            if name.startswith(run.branch_prefix):
+        earlier = [name for name in reference_names(table) if name.startswith(run.branch_prefix)]
+        if earlier:
+            manage = table.manageSnapshots()
+            for name in earlier:
                 manage.removeBranch(name)
-        manage.createBranch(run.branch)
-        manage.commit()
+            manage.commit()
 
-    commit_with_retries(change)
+    def create() -> None:
+        load_existing_table(session, store, table_name).manageSnapshots().createBranch(run.branch).commit()
+
+    commit_with_retries(drop)
+    commit_with_retries(create)
 
 
 def write_run_branch(

@@ -99,8 +99,9 @@ def data_files(session: SparkSession, table: Any, snapshot_id: int, as_of: str |
         scan = scan.filter(session._jvm.org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
     tasks = scan.planFiles()
     try:
-        for task in tasks:
-            yield task.file()
+        iterator = tasks.iterator()  # py4j makes no Python iterable of Iceberg's own kind.
+        while iterator.hasNext():
+            yield iterator.next().file()
     finally:
         tasks.close()
 

@@ -40,6 +40,10 @@ def spark_conf(
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.local.dir": scratch_dir,
+        "spark.sql.warehouse.dir": f"file:{scratch_dir}/spark-warehouse",
+        # The task log is for people: progress, the result, warnings.
+        "spark.log.level": "WARN",
+        "spark.sql.debug.maxToStringFields": "1000",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.eventLog.enabled": "false",

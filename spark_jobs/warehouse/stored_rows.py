@@ -32,7 +32,7 @@ class StoredRows:
 
 def branch_frame(session: SparkSession, store: StoreSpec, table: TableSpec, snapshot_id: int, as_of: str) -> DataFrame:
     """The rows that Iceberg snapshot ``snapshot_id`` holds for ``as_of``, without the label column."""
-    frame = session.read.option("snapshot-id", str(snapshot_id)).table(quoted(store.identifier(table.name)))
+    frame = session.read.option("versionAsOf", str(snapshot_id)).table(quoted(store.identifier(table.name)))
     if table.history.mode != "interval":
         return frame
     return frame.where(F.col(AS_OF_COLUMN) == F.lit(as_of)).drop(AS_OF_COLUMN)

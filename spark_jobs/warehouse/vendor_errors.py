@@ -12,7 +12,6 @@ from pyspark.errors import (
     ArithmeticException,
     ArrayIndexOutOfBoundsException,
     DateTimeException,
-    IllegalArgumentException,
     NumberFormatException,
     PySparkException,
 )
@@ -34,7 +33,6 @@ ROW_ERRORS = (
     ArithmeticException,
     ArrayIndexOutOfBoundsException,
     DateTimeException,
-    IllegalArgumentException,
     NumberFormatException,
 )
 
