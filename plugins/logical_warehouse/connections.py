@@ -1,4 +1,4 @@
-"""The Airflow connections that the manifest names, read while a task runs; a password never leaves this module's callers."""
+"""The Airflow connections that the manifest names, read while a task runs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def jdbc_address(source: Source) -> JdbcAddress:
         )
     if _SECRET_IN_URL.search(url):
         raise PermanentError(
-            f"The Airflow connection {source.connection!r} of the source {source.name} has a password in its URL, where "
-            "logs would show it; move it to the connection's password field."
+            f"The Airflow connection {source.connection!r} of the source {source.name} has a password in its URL, "
+            "where logs would show it; move it to the connection's password field."
         )
     return JdbcAddress(url=url, user=connection.login or None)
 
@@ -68,8 +68,9 @@ def spark_master(connection_id: str) -> str:
         master = f"{connection.conn_type}://{host}"
     if connection.extra_dejson.get("deploy-mode") == "cluster" or master.startswith(("yarn", "k8s")):
         raise PermanentError(
-            f"The Airflow connection {connection_id!r} runs drivers on the cluster ({master}), which is not supported yet: "
-            "passwords would reach the driver as plain configuration; use local[*] or a standalone master in client mode."
+            f"The Airflow connection {connection_id!r} runs drivers on the cluster ({master}), which is not "
+            "supported yet, since passwords would reach them as plain configuration; use local[*] or a standalone "
+            "master in client mode."
         )
     return f"{master}:{connection.port}" if connection.port else master
 

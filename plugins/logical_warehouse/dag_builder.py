@@ -88,8 +88,8 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
                 type=["null", "string"],
                 pattern=AS_OF_PATTERN,
                 title="As-of date",
-                description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date of "
-                "12 June means the interval before it; no logical date means the last complete interval.",
+                description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date "
+                "of 12 June means the interval before it; no logical date means the last complete interval.",
             )
         },
     ) as dag:

@@ -19,6 +19,21 @@ class ImpossibleHistory(PermanentError):
         super().__init__(f"{table} cannot be captured as of {as_of}: {reason}")
 
 
+def ensure_in_range(name: str, interval: Interval, start: DateTime, end: DateTime | None) -> None:
+    """Return if the interval starts within ``[start, end]``, both of the manifest.
+
+    :raises ImpossibleHistory: otherwise.
+    """
+    if interval.start < start:
+        raise ImpossibleHistory(
+            name, interval.as_of, f"its first interval starts on {start:%Y-%m-%d} (start in the manifest)"
+        )
+    if end is not None and interval.start > end:
+        raise ImpossibleHistory(
+            name, interval.as_of, f"its last interval starts on {end:%Y-%m-%d} (end in the manifest)"
+        )
+
+
 def ensure_capturable(table: str, lateness: timedelta | None, interval: Interval, now: DateTime) -> None:
     """Return if ``table`` can honestly be captured for ``interval`` at ``now``.
 
@@ -37,8 +52,8 @@ def ensure_capturable(table: str, lateness: timedelta | None, interval: Interval
         raise ImpossibleHistory(
             table,
             interval.as_of,
-            f"its history is 'current', so the source knows it only as it is now, {_ago(now - interval.end)} after the "
-            f"end of the interval (its lateness allows {_ago(lateness)}); capture the newest complete interval instead, "
+            f"its history is 'current', so the source knows it only as it is now, {_ago(now - interval.end)} after "
+            f"the end of the interval (its lateness allows {_ago(lateness)}); capture the newest complete interval instead, "
             "or give the table a history that reaches back",
         )
 

@@ -12,6 +12,7 @@ from warehouse.job_spec import InputSpec, StoreSpec
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest import Group, Manifest, Source, Spark, Store, Table, Training
 
+POOL_PREFIX = "warehouse_"
 HOLDER_CONNECTIONS = 1
 """Connections of a snapshot job beside its splits: the one that holds the shared state of the source open."""
 
@@ -79,7 +80,7 @@ class Plan:
 
 def pool_name(source: str) -> str:
     """Name of the pool of a source."""
-    return f"warehouse_{source}"
+    return f"{POOL_PREFIX}{source}"
 
 
 def snapshot_dag_id(group: str) -> str:
@@ -183,8 +184,8 @@ def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
         f"in {source.time_zone}.\n\n"
         f"| table | in the source | history | description |\n|---|---|---|---|\n{rows}\n\n"
         "**By hand:** give the param `as_of` (the start of the interval: `2013-06-12` captures 12 June). Without it, a "
-        "logical date of 12 June means the interval *before* it, as everywhere in Airflow, and no logical date at all the "
-        "last complete interval. A **backfill** of 12 June captures 12 June itself."
+        "logical date of 12 June means the interval *before* it, as everywhere in Airflow, and no logical date at all "
+        "the last complete interval. A **backfill** of 12 June captures 12 June itself."
     )
 
 

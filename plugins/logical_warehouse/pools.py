@@ -7,12 +7,15 @@ of this package starts, and ``check`` refuses a run whose ``snapshot`` would wai
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from warehouse.failures import PermanentError
 
-from logical_warehouse.plan import PoolPlan
+from logical_warehouse.manifest import load_manifest
+from logical_warehouse.plan import PoolPlan, make_plan
 
 POOLS_VARIABLE = "warehouse_pools"
 """Airflow variable: JSON object of pool name → slots, as the scheduler saw them when the newest run started."""
@@ -53,3 +56,18 @@ def create_pools(pools: Iterable[PoolPlan]) -> list[str]:
             )
             lines.append(f"{plan.name}: {plan.slots} slots")
     return lines
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``pools`` to the command line."""
+    parser = subparsers.add_parser("pools", help="create or resize the Airflow pool of each source")
+    parser.add_argument("manifest", nargs="?", type=Path, default=Path("dags/warehouse.yaml"))
+    parser.set_defaults(execute=_create)
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    loaded = load_manifest(arguments.manifest)
+    if loaded.manifest is None:
+        raise PermanentError("\n".join(str(problem) for problem in loaded.problems))
+    print(*create_pools(make_plan(loaded.manifest).pools), sep="\n")
+    return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 
+from logical_warehouse.plan import POOL_PREFIX
 from logical_warehouse.pools import POOLS_VARIABLE
 
 if TYPE_CHECKING:
@@ -27,11 +28,8 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
 
     # A session of its own: the scheduler's holds row locks and must not be committed from here.
     with create_session() as session:
-        sizes = {
-            name: slots
-            for name, slots in session.execute(select(Pool.pool, Pool.slots))
-            if name.startswith("warehouse_")
-        }
+        pools = session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.startswith(POOL_PREFIX)))
+        sizes = {pool.pool: pool.slots for pool in pools}
         Variable.set(
             POOLS_VARIABLE,
             json.dumps(sizes, sort_keys=True),

@@ -63,7 +63,7 @@ class SourceProbe:
         )
         try:
             self._connection = hook.get_conn()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # of Java, known only once its virtual machine runs
             raise self._failure(error, None) from None
         return self
 
@@ -128,7 +128,7 @@ class SourceProbe:
             with self._connection.cursor() as cursor:
                 cursor.execute(statement)
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as above
             raise self._failure(error, table) from None
         return rows
 
@@ -142,9 +142,7 @@ class SourceProbe:
                     f"The JDBC driver {self.dialect.driver_class} of the source {self.source.name} is not in the jars "
                     f"folder {self.jars}; put its jar there."
                 )
-            return RetryableError(
-                f"The source {self.source.name} failed ({type(error).__name__}); see the log of its server."
-            )
+            return RetryableError(f"The source {self.source.name} failed ({type(error).__name__}); see its log.")
         cause = Cause(type(java).__name__, str(java), str(state))
         failure = source_failure([cause], self.source.name, self.address.user, table.name if table else None)
         assert failure is not None  # a cause with an SQLSTATE always maps to one
@@ -152,7 +150,7 @@ class SourceProbe:
 
 
 def _wanted_columns(table: Table, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that must be there: those included, or all but those excluded (which must be there, too), and the history's."""
+    """Names that must be there: those included, or all and those excluded, and the history's."""
     history = (table.history.column,) if table.history.mode == "interval" else ()
     if table.columns is None:
         return (*found, *history)

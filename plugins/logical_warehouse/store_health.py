@@ -1,6 +1,6 @@
 """Is the store able to take a snapshot? Asked over Alluxio's REST, in milliseconds, before Spark starts.
 
-The only module beside ``spark_jobs/warehouse/alluxio*.py`` that knows Alluxio; for another store there is nothing to ask.
+On this side the only module that knows Alluxio; another store is not asked.
 Sources: ``GET <master web>/api/v1/master/info`` and ``…/webui_browse`` of Alluxio 2.9.
 """
 
@@ -29,7 +29,7 @@ def ask_alluxio(uri: str, web: str) -> StoreHealth:
     """Ask the master at ``web`` whether ``uri`` can be written to memory.
 
     :raises RetryableError: the master does not answer, or has no live worker.
-    :raises PermanentError: the cluster or the warehouse directory is set up so that data would reach a disk or be evicted.
+    :raises PermanentError: the cluster is set up so that data would reach a disk, or the directory is not pinned.
     """
     info = _get(web, "info", {})
     configuration = info.get("configuration") or {}
@@ -41,9 +41,7 @@ def ask_alluxio(uri: str, web: str) -> StoreHealth:
         )
     workers = len(info.get("workers") or ())
     if not workers:
-        raise RetryableError(
-            f"Alluxio at {web} has no live worker, so there is no memory to write to; start its workers."
-        )
+        raise RetryableError(f"Alluxio at {web} has no live worker, so there is no memory to write to; start one.")
     health = StoreHealth(
         capacity=_bytes(info["capacity"]["total"]),
         free=_bytes(info["capacity"]["total"]) - _bytes(info["capacity"]["used"]),
@@ -79,9 +77,7 @@ def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
     except (requests.RequestException, ValueError) as error:
-        raise RetryableError(
-            f"Alluxio does not answer at {web} ({type(error).__name__}); is its master running?"
-        ) from error
+        raise RetryableError(f"Alluxio does not answer at {web} ({type(error).__name__}); start its master.") from error
     return answer
 
 

@@ -53,11 +53,16 @@ def pending_dates(plan: TrainingPlan, session: Session) -> tuple[PendingDate, ..
     from sqlalchemy import select
 
     queue = session.execute(
-        select(AssetPartitionDagRun.id, AssetPartitionDagRun.target_dag_id, AssetPartitionDagRun.partition_key, AssetPartitionDagRun.created_at)
+        select(
+            AssetPartitionDagRun.id,
+            AssetPartitionDagRun.target_dag_id,
+            AssetPartitionDagRun.partition_key,
+            AssetPartitionDagRun.created_at,
+        )
         .join(DagModel, DagModel.dag_id == AssetPartitionDagRun.target_dag_id)
         .where(AssetPartitionDagRun.created_dag_run_id.is_(None), DagModel.is_stale.is_(False))
         .order_by(AssetPartitionDagRun.created_at, AssetPartitionDagRun.id)
-    ).all()  # fmt: skip
+    ).all()
     arrived: dict[int, set[str]] = {}
     for pending_id, asset in session.execute(
         select(PartitionedAssetKeyLog.asset_partition_dag_run_id, AssetModel.name)
@@ -177,9 +182,9 @@ def _pending(arguments: argparse.Namespace) -> int:
     blocked = [date.as_of for date in dates if date.complete and date.position > SCHEDULER_LOOK_AHEAD]
     if blocked:
         Console().print(
-            f"{len(blocked)} complete date(s) wait behind {SCHEDULER_LOOK_AHEAD} older ones, which is as far as Airflow "
-            f"looks: clear the incomplete ones (`trainings clear {plan.training.name} --incomplete`), or run them by "
-            f"`trainings run {plan.training.name} {blocked[0]}`."
+            f"{len(blocked)} complete date(s) wait behind {SCHEDULER_LOOK_AHEAD} older ones, which is as far as "
+            f"Airflow looks: clear the incomplete ones (`trainings clear {plan.training.name} --incomplete`), or run "
+            f"them by `trainings run {plan.training.name} {blocked[0]}`."
         )
     return 0
 

@@ -1,8 +1,9 @@
-"""The DAGs of the demo's manifest and of a few small ones: ids, edges, schedules, pools, and what they must not load."""
+"""The DAGs of the demo's manifest and of a small one: ids, edges, schedules, pools, and what they must not load."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,4 @@ def test_a_healthy_manifest_raises_nothing() -> None:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return os.environ | {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT / 'spark_jobs'}"}

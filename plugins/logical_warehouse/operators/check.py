@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from logical_warehouse.intervals import Interval
-    from logical_warehouse.manifest import Table
+    from logical_warehouse.manifest import History, Table
 
 
 class CheckOperator(BaseOperator):
@@ -53,8 +53,9 @@ class CheckOperator(BaseOperator):
         self.log.info(
             "%s as of %s: the interval from %s to %s", self.plan.group, interval.as_of, interval.start, interval.end
         )
+        ensure_in_range(self.plan.group, interval, self.plan.start, self.plan.end)
         for table in self.plan.tables:
-            ensure_capturable(table.name, table.history.mode, table.history.lateness, interval, pendulum.now("UTC"))
+            ensure_capturable(table.name, table.history.lateness, interval, pendulum.now("UTC"))
         spark_master(self.plan.spark.connection)
         ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, self.plan.pool_slots)
         health = self._store_health()
@@ -112,17 +113,12 @@ class CheckOperator(BaseOperator):
         found = probe.columns(table)
         rows, size = probe.estimate(table, found, interval)
         self.log.info("%s: %d columns, about %d rows, %.1f MiB", table.name, len(found), rows, size / 2**20)
-        history = table.history
         return TableSpec(
             name=table.name,
             source_schema=table.source_schema,
             source_table=table.source_table,
             columns=found,
-            history=(
-                HistorySpec(mode="interval", column=history.column)
-                if history.mode == "interval"
-                else HistorySpec(mode="current", lateness_seconds=int(history.lateness.total_seconds()))
-            ),
+            history=_history_spec(table.history),
             split=SplitSpec(parts=table.split.parts, column=table.split.column),
             checks=ChecksSpec(
                 rows=dict(table.checks.rows), min_rows=table.checks.min_rows, max_change=table.checks.max_change
@@ -143,10 +139,15 @@ class CheckOperator(BaseOperator):
             largest = max(tables, key=lambda table: table.estimated_bytes or 0)
             raise PermanentError(
                 f"{self.plan.group} does not fit into the store: about {needed / 2**20:.1f} MiB are needed (most by "
-                f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; shorten the "
-                "retention of tables, or give Alluxio's workers more memory."
+                f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; "
+                "shorten the retention of tables, or give Alluxio's workers more memory."
             )
 
 
 def _iso(moment: pendulum.DateTime) -> str:
     return moment.in_timezone("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _history_spec(history: History) -> HistorySpec:
+    lateness = None if history.lateness is None else int(history.lateness.total_seconds())
+    return HistorySpec(mode=history.mode, column=history.column, lateness_seconds=lateness)

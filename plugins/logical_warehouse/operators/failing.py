@@ -11,7 +11,7 @@ from warehouse.failures import PermanentError, RetryableError
 
 
 def airflow_failures(execute: Callable[..., str]) -> Callable[..., str]:
-    """Turn :class:`PermanentError` into ``AirflowFailException`` and :class:`RetryableError` into ``AirflowException``."""
+    """Turn a ``PermanentError`` into ``AirflowFailException`` and a ``RetryableError`` into ``AirflowException``."""
 
     @functools.wraps(execute)
     def mapped(*args: Any, **kwargs: Any) -> str:
