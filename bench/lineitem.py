@@ -34,11 +34,8 @@ def load(server: PostgresServer, table: str, scale: float, scratch: Path) -> int
     """Generate lineitem at ``scale`` and load it by COPY, with its primary key and statistics; the number of rows."""
     folder = scratch / f"tpch-{table}"
     generator = Path(sys.executable).with_name("tpchgen-cli")
-    subprocess.run(
-        [generator, "csv", "-s", str(scale), "--tables=lineitem", f"--output-dir={folder}"],
-        check=True,
-        capture_output=True,
-    )
+    command = [str(generator), "csv", "-s", str(scale), "--tables=lineitem", f"--output-dir={folder}"]
+    subprocess.run(command, check=True, capture_output=True)
     started = time.monotonic()
     server.create_database(DATABASE)
     connection = server.connect(DATABASE)

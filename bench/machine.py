@@ -23,7 +23,7 @@ def describe(scale: float, runs: int) -> str:
     cores = len(os.sched_getaffinity(0))
     return "\n".join(
         (
-            f"{datetime.now(UTC):%Y-%m-%d}, TPC-H lineitem at scale {scale:g}, medians of {runs} runs (smallest - largest).",
+            f"{datetime.now(UTC):%Y-%m-%d}, TPC-H lineitem at scale {scale:g}, medians of {runs} runs (least - most).",
             f"Machine: {cores} cores ({model[1] if model else platform.machine()}), {gib:.0f} GiB of memory;",
             "source, store and Spark on it together, every file on tmpfs.",
             f"{java}; Python {platform.python_version()}; {versions}.",

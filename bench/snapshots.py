@@ -161,19 +161,15 @@ def _psql_copy(stage: Stage, table: str, condition: str) -> None:
     assert package is not None
     assert package.origin is not None
     program = Path(package.origin).parent / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / "psql"
-    statement = rf"\copy (SELECT * FROM {table} WHERE {condition}) TO '/dev/null' (FORMAT binary)"
+    statement = rf"\copy (SELECT * FROM {table} WHERE {condition}) TO '/dev/null' (FORMAT binary)"  # noqa: S608 - our own names
     environment = {
         "PGHOST": LOOPBACK,
         "PGPORT": str(stage.source.port),
         "PGUSER": stage.source.owner,
         "PGPASSWORD": stage.source.password,
     }
-    subprocess.run(
-        [program, "-q", "-X", "-d", lineitem.DATABASE, "-c", statement],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
+    command = [str(program), "-q", "-X", "-d", lineitem.DATABASE, "-c", statement]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 def measure(stage: Stage) -> list[Section]:
@@ -207,8 +203,8 @@ def _times(measured: dict[str, list[Copied]]) -> Section:
     size = median(one.megabytes or 0 for one in measured[OURS])
     return Section(
         "Copying lineitem out of PostgreSQL",
-        f"{CONNECTIONS} connections to the source for every side. The Spark sides are timed inside a new JVM each, from "
-        "the first statement to the last file, with the same codec (zstd), fetch size (10,000) and memory. This "
+        f"{CONNECTIONS} connections to the source for every side. The Spark sides are timed inside a new JVM each, "
+        "from the first statement to the last file, with the same codec (zstd), fetch size (10,000) and memory. This "
         f"project's snapshot has {size:.0f} MB; validating and publishing it took another {validated:.2f} s.",
         ("side", "seconds", "this project takes"),
         tuple(rows),

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -43,11 +43,13 @@ class Stage:
     options: Options
     scratch: Path
     ports: Ports
+    _to_stop: list[PostgresServer | Alluxio] = field(default_factory=list)
 
     @cached_property
     def source(self) -> PostgresServer:
         """A server with ``lineitem`` at the scale and ``lineitem_tenth`` at a tenth of it."""
         server = PostgresServer("bench", self.scratch, self.ports.source)
+        self._to_stop.append(server)
         server.start()
         lineitem.load(server, "lineitem", self.options.scale, self.scratch)
         lineitem.load(server, "lineitem_tenth", self.options.scale / 10, self.scratch)
@@ -58,6 +60,7 @@ class Stage:
         """A cluster of one worker."""
         memory = max(STORE_BYTES_AT_LEAST, int(STORE_BYTES_AT_SCALE_1 * self.options.scale))
         cluster = Alluxio(self.scratch / "alluxio", self.ports, memory)
+        self._to_stop.append(cluster)
         cluster.start()
         return cluster
 
@@ -79,10 +82,9 @@ class Stage:
         return SparkSubmit(self.store, ensure_jars("spark"), self.scratch)
 
     def stop(self) -> None:
-        """End what was started."""
-        for name in ("source", "alluxio"):
-            if name in self.__dict__:
-                self.__dict__[name].stop()
+        """End what was started, also what failed to."""
+        for server in self._to_stop:
+            server.stop()
 
 
 @contextmanager
