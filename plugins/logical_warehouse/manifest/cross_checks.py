@@ -25,7 +25,7 @@ def check_group(name: str, tables: Sequence[Table]) -> Iterator[Complaint]:
             if there != here:
                 yield Complaint(
                     ("tables", table.name, key),
-                    f"{here!r} differs from {there!r} of {first.name!r}, with which it is captured in the group {name!r}",
+                    f"{here!r} differs from {there!r} of {first.name!r}, which the group {name!r} captures with it",
                     (there,),
                 )
 
@@ -49,8 +49,7 @@ def check_training(
         if (first.expression, first.time_zone) != (other.expression, other.time_zone):
             yield Complaint(
                 (*path, table.name),
-                f"the schedule of {table.name!r}, {other}, differs from that of {dated[0].name!r}, {first}, so that they "
-                "have no as-of dates in common",
+                f"the schedule of {table.name!r}, {other}, differs from that of {dated[0].name!r}, {first}",
                 ("latest, or tables of one schedule and time zone",),
             )
 

@@ -1,7 +1,7 @@
 """The manifest's YAML as plain values with the line of every key.
 
 PyYAML's parser is libyaml's, 19 times faster than ruamel.yaml's composer on 1,000 tables (0.09 s against 1.6 s), and
-Airflow parses the manifest again and again. Its scalars are read by the rules of YAML 1.2: `on`, `yes` and `12:30` are text.
+Airflow parses the manifest again and again. Scalars are read as in YAML 1.2: `on`, `yes` and `12:30` are text.
 """
 
 from __future__ import annotations

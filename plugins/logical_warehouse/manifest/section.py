@@ -126,10 +126,13 @@ def shown(value: object) -> str:
             return repr(value)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-Number = Annotated[float, BeforeValidator(_number)]
+# Constraints stand before the validators, or the JSON Schema would not show them.
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+NotNegativeNumber = Annotated[float, Field(ge=0), BeforeValidator(_number)]
 Text = Annotated[str, Field(min_length=1)]
-TextList = Annotated[tuple[Text, ...], BeforeValidator(_text_list, json_schema_input_type=list[Text])]
+TextList = Annotated[tuple[Text, ...], BeforeValidator(_text_list)]
+SomeTexts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_text_list)]
 GroupName = Annotated[
     str,
     BeforeValidator(_group_name),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from logical_warehouse.intervals import ScheduleError, zone_named
-from logical_warehouse.manifest.section import Section, Text, Whole, one_of, refusal
+from logical_warehouse.manifest.section import Positive, Section, Text, one_of, refusal
 
 Consistency = Literal["snapshot", "best_effort"]
 
@@ -26,13 +26,13 @@ class SourceConfig(Section):
 
     connection: Text
     """Id of the Airflow connection; its host is the JDBC URL."""
-    budget: Annotated[Whole, Field(ge=1)] = 3
+    budget: Positive = 3
     """Most connections that the warehouse opens at once; the source's Airflow pool has this size."""
     time_zone: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
     """IANA time zone in which the schedules of its tables are meant."""
     consistency: Annotated[Consistency, BeforeValidator(lambda v: one_of(v, ("snapshot", "best_effort")))] = "snapshot"
     """`snapshot`: all connections read one exported state; `best_effort`: they may differ, and the record says so."""
-    fetch_size: Annotated[Whole, Field(ge=1)] = 10_000
+    fetch_size: Positive = 10_000
     """Rows that the JDBC driver fetches at a time."""
 
 

@@ -14,11 +14,13 @@ from logical_warehouse.manifest.section import (
     Date,
     Duration,
     GroupName,
-    Number,
+    NotNegative,
+    NotNegativeNumber,
+    Positive,
     Section,
+    SomeTexts,
     Text,
     TextList,
-    Whole,
     refusal,
 )
 
@@ -36,7 +38,7 @@ def _schema_and_table(value: object) -> object:
 class Split(Section):
     """How a read is divided over connections."""
 
-    parts: Annotated[Whole, Field(ge=1)] = 2
+    parts: Positive = 2
     """Connections that read at once; with the one that holds the source's state, at most the source's budget."""
     column: Text | None = None
     """Column to divide by; unset, as the database does it best."""
@@ -45,9 +47,9 @@ class Split(Section):
 class Retention(Section):
     """Which as-of dates stay published; without any, all of them."""
 
-    keep: Annotated[Whole, Field(ge=1)] | None = None
+    keep: Positive | None = None
     """The newest so many as-of dates."""
-    days: Annotated[Whole, Field(ge=1)] | None = None
+    days: Positive | None = None
     """As-of dates at most so many days older than the newest."""
 
     def __str__(self) -> str:
@@ -63,9 +65,9 @@ class Retention(Section):
 class Columns(Section):
     """Which columns are read: all but `exclude`, or only `include`."""
 
-    include: Annotated[TextList, Field(min_length=1)] | None = None
+    include: SomeTexts | None = None
     """Only these."""
-    exclude: Annotated[TextList, Field(min_length=1)] | None = None
+    exclude: SomeTexts | None = None
     """All but these."""
 
     @model_validator(mode="after")
@@ -86,9 +88,9 @@ class Checks(Section):
 
     rows: dict[str, Text] = Field(default_factory=dict)
     """Name to Spark SQL expression that must be true for every row."""
-    min_rows: Annotated[Whole, Field(ge=0)] | None = None
+    min_rows: NotNegative | None = None
     """Fewest rows of a snapshot."""
-    max_change: Annotated[Number, Field(ge=0)] | None = None
+    max_change: NotNegativeNumber | None = None
     """Largest relative change of the row count against the newest earlier snapshot; 0.5 allows half to one and a half
     times."""
 
@@ -113,7 +115,7 @@ class Defaults(Section):
     """Which as-of dates stay published; all, where unset."""
     split: Split | None = None
     """How the read is divided over connections."""
-    retries: Annotated[Whole, Field(ge=0)] | None = DEFAULT_RETRIES
+    retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
     """Time between tries."""
@@ -152,8 +154,8 @@ class TableConfig(Section):
     retention: Retention | None = None
     """Which as-of dates stay published; all, where unset."""
     checks: Checks = Checks()
-    """What must hold before a snapshot is published."""
-    retries: Annotated[Whole, Field(ge=0)] | None = None
+    """Conditions; a snapshot that breaks one of them is not published."""
+    retries: NotNegative | None = None
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = None
     """Time between tries."""

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from logical_warehouse.manifest.problems import did_you_mean
-from logical_warehouse.manifest.section import Duration, Section, Text, TextList, Whole, refusal
+from logical_warehouse.manifest.section import Duration, NotNegative, Positive, Section, Text, TextList, refusal
 from logical_warehouse.manifest.spark import ScalarMap
 from logical_warehouse.manifest.table import DEFAULT_OWNER, DEFAULT_RETRIES, DEFAULT_RETRY_DELAY
 
@@ -34,7 +34,7 @@ def _application(value: object) -> object:
 class InputConfig(Section):
     """`latest`, `all` or `{window: n}`."""
 
-    window: Annotated[Whole, Field(ge=1)] | None = None
+    window: Positive | None = None
     """The last so many intervals up to the as-of date."""
     word: Annotated[Literal["latest", "all"] | None, Field(exclude=True)] = None
 
@@ -86,7 +86,7 @@ class TrainingConfig(Section):
     """URI under which models go; in the store, where unset."""
     keep_inputs: bool = False
     """Keep exactly what was read, so that it can be read again row for row."""
-    retries: Annotated[Whole, Field(ge=0)] | None = None
+    retries: NotNegative | None = None
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = None
     """Time between tries."""
