@@ -1,0 +1,119 @@
+"""A Spark session, a PostgreSQL server and the stores for the tests of the Spark side, each started once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_stack.alluxio import Alluxio
+from local_stack.jars import ensure_jars
+from local_stack.ports import Ports
+from local_stack.postgres import PostgresServer
+from pyspark.sql import SparkSession
+from tests.spark.runs import Database, Runs
+from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
+from warehouse.spark_conf import spark_conf
+
+ALLUXIO_MEMORY = 512 << 20
+NAMESPACES = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder in memory that other accounts may enter: PostgreSQL does not run as root."""
+    folder = Path("/dev/shm") / f"warehouse-tests-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def ports() -> Ports:
+    return Ports.free()
+
+
+@pytest.fixture(scope="session")
+def alluxio(scratch: Path, ports: Ports) -> Iterator[Alluxio]:
+    servers = Alluxio(scratch / "alluxio", ports, ALLUXIO_MEMORY)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def stores(scratch: Path, ports: Ports) -> dict[str, StoreSpec]:
+    return {
+        "tmpfs": StoreSpec(f"file://{scratch}/store", catalog="tmpfs"),
+        "alluxio": StoreSpec(Alluxio(scratch / "alluxio", ports).uri, catalog="alluxio"),
+    }
+
+
+@pytest.fixture(scope="session")
+def session(scratch: Path, stores: dict[str, StoreSpec]) -> Iterator[SparkSession]:
+    """One local session with a catalog for every store, configured as spark-submit would."""
+    spark_scratch = scratch / "spark"
+    spark_scratch.mkdir()
+    conf: dict[str, str] = {}
+    for store in stores.values():
+        conf |= spark_conf(store, scratch_dir=str(spark_scratch))
+    arguments = ["--master", "local[2]", "--driver-memory", "1g", "--driver-class-path", f"{ensure_jars('spark')}/*"]
+    for name, value in conf.items():
+        arguments += ["--conf", f"'{name}={value}'"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_SUBMIT_ARGS", " ".join([*arguments, "pyspark-shell"]))
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        patch.delenv("SPARK_HOME", raising=False)
+        started = SparkSession.builder.appName("tests").getOrCreate()
+        yield started
+        started.stop()
+
+
+@pytest.fixture(params=["tmpfs", "alluxio"])
+def store(request: pytest.FixtureRequest, stores: dict[str, StoreSpec]) -> StoreSpec:
+    """One behaviour suite over both kinds of store; every test has a namespace of its own."""
+    if request.param == "alluxio":
+        request.getfixturevalue("alluxio")
+    return replace(stores[request.param], namespace=f"test{next(NAMESPACES)}")
+
+
+@pytest.fixture
+def tmpfs_store(stores: dict[str, StoreSpec]) -> StoreSpec:
+    """For what has nothing to do with the kind of store."""
+    return replace(stores["tmpfs"], namespace=f"test{next(NAMESPACES)}")
+
+
+@pytest.fixture(scope="session")
+def server(scratch: Path, ports: Ports) -> Iterator[PostgresServer]:
+    running = PostgresServer("source", scratch / "postgres", ports.source)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def database(server: PostgresServer, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Database:
+    """The server with an empty schema ``public``, and its password where a job looks for it."""
+    monkeypatch.setenv(PASSWORD_VARIABLE, server.password)
+    database = Database(server)
+    database.run("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
+    return database
+
+
+@pytest.fixture
+def runs(session: SparkSession, store: StoreSpec, database: Database) -> Runs:
+    return Runs(session, store, database)
+
+
+@pytest.fixture
+def tmpfs_runs(session: SparkSession, tmpfs_store: StoreSpec, database: Database) -> Runs:
+    return Runs(session, tmpfs_store, database)
