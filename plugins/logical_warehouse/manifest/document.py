@@ -72,8 +72,11 @@ def read_document(text: str, environ: Mapping[str, str]) -> Document:
     try:
         node = _Composer(text).get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        return _unreadable(mark.line + 1 if mark else 1, str(error.problem or error.context))
+        reason, mark = str(error.problem or error.context), error.problem_mark or error.context_mark
+        if error.problem and error.context_mark and str(error.context).startswith("while parsing"):
+            reason += f" {error.context} that begins in line {error.context_mark.line + 1}"
+        # The end of an unclosed list is a line that is not there.
+        return _unreadable(min(mark.line + 1, len(text.splitlines())) if mark else 1, reason)
     except yaml.YAMLError as error:
         return _unreadable(1, " ".join(str(error).split()))
     document = Document()

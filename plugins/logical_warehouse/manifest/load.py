@@ -88,8 +88,8 @@ class _Loading:
         defaults = self._section(Defaults, raw, "defaults")
         usable = raw.get("version") == VERSION and sources and store and spark and defaults
         # Problems of tables are told even where nothing can be used, for all are to be told at once.
-        tables = self._tables(raw, defaults or Defaults(), sources)
-        trainings = self._trainings(raw, defaults or Defaults(), sources, tables)
+        tables = self._tables(raw, defaults, sources)
+        trainings = self._trainings(raw, defaults, sources, tables)
         if not usable or store is None or spark is None:
             return None
         return Manifest(sources, store, spark, tables, trainings)
@@ -145,12 +145,15 @@ class _Loading:
         configs = self._named(raw, "sources", SourceConfig)
         return {name: Source(name=name, **dict(config)) for name, config in configs.items() if config is not None}
 
-    def _tables(self, raw: dict[str, Any], defaults: Defaults, sources: dict[str, Source]) -> dict[str, Table]:
+    def _tables(self, raw: dict[str, Any], defaults: Defaults | None, sources: dict[str, Source]) -> dict[str, Table]:
+        configs = self._named(raw, "tables", TableConfig)
+        if defaults is None:
+            return {}
         written_sources = raw.get("sources") if isinstance(raw.get("sources"), dict) else {}
         wrong_defaults = list(check_defaults(defaults, written_sources or {}))
         self._add_all(wrong_defaults)
         tables: dict[str, Table] = {}
-        for name, config in self._named(raw, "tables", TableConfig).items():
+        for name, config in configs.items():
             if config is None:
                 continue
             causes = [dotted(one.path) for one in wrong_defaults if one.path[-1] not in config.model_fields_set]
@@ -202,11 +205,14 @@ class _Loading:
         return {name: table for name, table in tables.items() if name not in left_out}
 
     def _trainings(
-        self, raw: dict[str, Any], defaults: Defaults, sources: dict[str, Source], tables: dict[str, Table]
+        self, raw: dict[str, Any], defaults: Defaults | None, sources: dict[str, Source], tables: dict[str, Table]
     ) -> dict[str, Training]:
+        configs = self._named(raw, "trainings", TrainingConfig)
+        if defaults is None:
+            return {}
         written = tuple(raw["tables"]) if isinstance(raw.get("tables"), dict) else ()
         trainings: dict[str, Training] = {}
-        for name, config in self._named(raw, "trainings", TrainingConfig).items():
+        for name, config in configs.items():
             if config is None:
                 continue
             training = resolve_training(name, config, defaults)

@@ -62,7 +62,7 @@ def _described(kind: str, value: Any, context: dict[str, Any], fallback: str) ->
     """Message and what is allowed, for errors about a single value."""
     what = shown(value)
     if kind == "greater_than_equal":
-        return f"{what} is too small", (f"{context['ge']} or more",)
+        return f"{what} is too small", (f"{context['ge']:g} or more",)
     if kind == "literal_error":
         return f"{what} is not a known value", (str(context["expected"]),)
     if kind == "string_pattern_mismatch":
