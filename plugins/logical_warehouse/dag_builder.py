@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, PartitionedAssetTimetable
+from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.context import get_parsing_context
 from airflow.sdk.definitions.timetables.interval import CronDataIntervalTimetable
 
@@ -104,11 +105,15 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         }  # fmt: skip
         for upstream, downstream in plan.edges:
             tasks[upstream] >> tasks[downstream]
+    for task in dag.tasks:
+        # The DAG's dates bound its schedule. On a task they would make Airflow leave it out of a run with a later logical
+        # date, which would then succeed with nothing done: `check` refuses dates out of range, and says so.
+        task.start_date = task.end_date = None
     return dag
 
 
 def _training_dag(plan: TrainingPlan) -> DAG:
-    condition = None
+    condition: BaseAsset | None = None
     for name in plan.dated_inputs:
         asset = Asset(name=name, uri=asset_uri(plan.store, name))
         condition = asset if condition is None else condition & asset

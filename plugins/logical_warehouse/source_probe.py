@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from warehouse.job_spec import ColumnSpec, IntervalSpec
 from warehouse.sql_states import Cause, source_failure
 
 from logical_warehouse.connections import JdbcAddress
+from logical_warehouse.jars import jar_files
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,10 +55,9 @@ class SourceProbe:
         from airflow.providers.jdbc.hooks.jdbc import JdbcHook
 
         _ensure_reachable(self.source.name, self.address.url)
-        jars = sorted(str(jar) for jar in Path(self.jars).glob("*.jar")) if self.jars else []
         hook = JdbcHook(
             jdbc_conn_id=self.source.connection,
-            driver_path=",".join(jars) or None,
+            driver_path=",".join(jar_files(self.jars)) or None,
             driver_class=self.dialect.driver_class,
         )
         try:
@@ -134,7 +133,7 @@ class SourceProbe:
 
     def _failure(self, error: Exception, table: Table | None) -> Exception:
         """The driver's exception as a sentence; its own text is never passed on where it could hold a value."""
-        java = error.__cause__ if hasattr(error.__cause__, "getSQLState") else error
+        java: Any = error.__cause__ if hasattr(error.__cause__, "getSQLState") else error
         state = java.getSQLState() if hasattr(java, "getSQLState") else None
         if state is None:
             if "not found" in str(error) or "ClassNotFound" in type(error).__name__:

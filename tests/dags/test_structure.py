@@ -59,6 +59,11 @@ def test_snapshots_have_data_intervals_in_the_sources_time_zone(dags: dict) -> N
     assert not dag.catchup
 
 
+def test_no_task_is_left_out_of_a_run_for_its_date(dags: dict) -> None:
+    """Airflow drops a task whose dates exclude the run's logical date; the run then succeeds without it."""
+    assert {(task.start_date, task.end_date) for task in dags["snapshot_flights"].tasks} == {(None, None)}
+
+
 def test_a_training_waits_for_its_dated_inputs_only(dags: dict) -> None:
     schedule = dags["training_late_departures"].schedule
     assert isinstance(schedule, PartitionedAssetTimetable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import BaseOperator, Variable
@@ -22,7 +22,7 @@ from warehouse.job_spec import (
 
 from logical_warehouse.as_of import resolve_interval
 from logical_warehouse.connections import jdbc_address, spark_master
-from logical_warehouse.history import ensure_capturable
+from logical_warehouse.history import ensure_capturable, ensure_in_range
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import SnapshotPlan, store_spec
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
@@ -43,7 +43,7 @@ class CheckOperator(BaseOperator):
     during the run changes nothing in it.
     """
 
-    def __init__(self, *, plan: SnapshotPlan, **kwargs: object) -> None:
+    def __init__(self, *, plan: SnapshotPlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan = plan
 
@@ -125,7 +125,7 @@ class CheckOperator(BaseOperator):
             ),
             retention=RetentionSpec(keep=table.retention.keep, days=table.retention.days),
             schedule=self.plan.schedule.cron,
-            start=_iso(self.plan.schedule.first_from(self.plan.start)),
+            start=_iso(self.plan.schedule.first_from(self.plan.start).start),
             filter=table.filter,
             estimated_rows=rows,
             estimated_bytes=size,

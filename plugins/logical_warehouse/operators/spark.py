@@ -27,6 +27,7 @@ from warehouse.spark_conf import spark_conf
 
 from logical_warehouse.connections import source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf
+from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
@@ -40,6 +41,8 @@ SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
 MAX_ARGUMENT_BYTES = 120_000
 """Linux refuses a single program argument of 128 KiB or more."""
+LOCAL_ADDRESS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+"""Where driver and executors are one process, nothing of it listens on the network."""
 SMALL_JOB_BYTES = 256 * 2**20
 """Below this estimate a job is too short for the JVM's optimising compiler to pay for itself."""
 
@@ -81,6 +84,7 @@ class SparkJobOperator(SparkSubmitOperator):
                 f"The job spec of {self.task_id} has {len(argument.encode())} bytes, more than an argument may have "
                 f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
             )
+        master = spark_master(self.spark.connection)
         with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
             self.application_args = [argument]
@@ -92,13 +96,14 @@ class SparkJobOperator(SparkSubmitOperator):
                     class_data_archive=self.spark.class_data_archive,
                     small=small,
                 ),
+                **(LOCAL_ADDRESS if master.startswith("local") else {}),
                 **{key: str(value) for key, value in self.spark.conf.items()},
                 **(conf or {}),
             }
-            self.driver_class_path = f"{self.spark.jars}/*"
-            if not spark_master(self.spark.connection).startswith("local"):
-                # Executors on other machines fetch the jars from the driver.
-                self.jars = ",".join(str(jar) for jar in sorted(Path(self.spark.jars).glob("*.jar")))
+            if jars := jar_files(self.spark.jars):
+                self.driver_class_path = f"{self.spark.jars}/*"
+                if not master.startswith("local"):
+                    self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
             self.py_files = _package_library(Path(scratch))
             submit_error: AirflowException | None = None
             try:
@@ -130,7 +135,7 @@ class SnapshotOperator(SparkJobOperator):
         self.source = source
 
     @airflow_failures
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         frozen = from_json(SnapshotJob, context["ti"].xcom_pull(task_ids="check"))
         run = self.run_spec(context)
         job = dataclasses.replace(frozen, run=run, result_path=frozen.store.run_path(run, self.task_id))
@@ -147,7 +152,7 @@ class ValidateOperator(SparkJobOperator):
         super().__init__(application="validate_snapshots.py", **kwargs)
 
     @airflow_failures
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         frozen = from_json(SnapshotJob, context["ti"].xcom_pull(task_ids="check"))
         captured = from_json(SnapshotResult, context["ti"].xcom_pull(task_ids="snapshot"))
         run = self.run_spec(context)
@@ -179,7 +184,7 @@ class TrainOperator(SparkJobOperator):
         self.plan = plan
 
     @airflow_failures
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         as_of = self._as_of(context)
         run = self.run_spec(context)
         store = store_spec(self.store)
