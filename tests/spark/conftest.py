@@ -72,6 +72,9 @@ def session(scratch: Path, stores: dict[str, StoreSpec]) -> Iterator[SparkSessio
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.delenv("SPARK_HOME", raising=False)
         started = SparkSession.builder.appName("tests").getOrCreate()
+        # Threads of a test find only catalogs that are loaded: Spark looks settings up in the thread that started it.
+        for catalog in (*(store.catalog for store in stores.values()), "spark_catalog"):
+            started.catalog.setCurrentCatalog(catalog)
         yield started
         started.stop()
 
