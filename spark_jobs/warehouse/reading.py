@@ -172,7 +172,7 @@ def _frame(session: SparkSession, store: StoreSpec, found: Resolved) -> DataFram
 
 def _pinned(session: SparkSession, store: StoreSpec, table: str, snapshot_id: int, as_of: tuple[str, ...]) -> DataFrame:
     with store_errors(store.uri, table):
-        rows = session.read.option("snapshot-id", str(snapshot_id)).table(quoted(store.identifier(table)))
+        rows = session.read.option("versionAsOf", str(snapshot_id)).table(quoted(store.identifier(table)))
     if AS_OF_COLUMN not in rows.columns:
         return rows
     # By the set of labels and not by `<=`: labels of days and of minutes may stand beside each other.
