@@ -1,0 +1,223 @@
+"""A real Alluxio on this machine: master, worker and proxy from Maven's jars, with everything in memory.
+
+Blocks, the (empty) under-store, the journal and temporary files lie under one folder of ``/dev/shm``; only logs, which
+hold paths and never data, are on disk. Sources of the property names: Alluxio 2.9's `PropertyKey`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_stack.errors import StackError
+from local_stack.jars import ensure_jars
+from local_stack.java import java_program
+from local_stack.ports import LOOPBACK, Ports
+from local_stack.processes import Service, wait_for
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what it is for
+WAREHOUSE = "/warehouse"
+HEAP = "512m"
+
+_MAIN_CLASSES = {
+    "master": "alluxio.master.AlluxioMaster",
+    "worker": "alluxio.worker.AlluxioWorker",
+    "proxy": "alluxio.proxy.AlluxioProxy",
+}
+_ANY_KEY = "AWS4-HMAC-SHA256 Credential=any/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+_LOG4J = """\
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+@dataclass(frozen=True)
+class Alluxio:
+    """The three servers; ``memory`` bytes of ``/dev/shm`` at most hold blocks."""
+
+    state: Path
+    ports: Ports
+    memory: int = 2 << 30
+
+    @property
+    def folder(self) -> Path:
+        """Everything of this stack in ``/dev/shm``."""
+        digest = hashlib.sha256(str(self.state.resolve()).encode()).hexdigest()[:10]
+        return SHARED_MEMORY / f"logical-warehouse-{digest}"
+
+    @property
+    def uri(self) -> str:
+        """Where snapshots live."""
+        return f"alluxio://{LOOPBACK}:{self.ports.alluxio_master}{WAREHOUSE}"
+
+    @property
+    def web(self) -> str:
+        """The master's web address, with its REST interface under ``/api/v1/master``."""
+        return f"http://{LOOPBACK}:{self.ports.alluxio_master_web}"
+
+    @property
+    def s3(self) -> str:
+        """The proxy's S3 endpoint; the first folder of a path is the bucket, any key is accepted."""
+        return f"http://{LOOPBACK}:{self.ports.alluxio_proxy_web}/api/v1/s3"
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """Master, worker and proxy by these names."""
+        return {name: Service(f"alluxio-{name}", self.state / "run") for name in _MAIN_CLASSES}
+
+    def start(self) -> None:
+        """Start what does not run and wait until all three are healthy. What the memory holds is kept.
+
+        :raises StackError: a server ended or did not become healthy.
+        """
+        self.launch()
+        self.wait_healthy()
+
+    def launch(self) -> None:
+        """Start what does not run, without waiting."""
+        self._write_configuration()
+        services = self.services
+        for name in ("worker", "proxy", "master"):  # the others wait for the master, which is formatted meanwhile
+            if not services[name].is_running():
+                if name == "master" and not self._journal.exists():
+                    self._run_cli("alluxio.cli.Format", "master")
+                services[name].start(self._command(_MAIN_CLASSES[name]), env=_environment(), cwd=self.folder)
+
+    def wait_healthy(self, timeout: float = 90) -> None:
+        """Wait for a live worker, the memory announced, and the proxy's S3."""
+        wait_for(self.is_healthy, "Alluxio's worker and proxy", timeout=timeout, services=self.services.values())
+
+    def is_healthy(self) -> bool:
+        """Whether the master knows exactly one live worker with the memory configured, and S3 answers."""
+        try:
+            info = self.master_info()
+        except OSError:
+            return False
+        if len(info["workers"]) != 1 or info["lostWorkers"] or info["capacity"]["total"] < self.memory:
+            return False
+        request = urllib.request.Request(f"{self.s3}/", headers={"Authorization": _ANY_KEY})  # noqa: S310 - http
+        try:
+            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+        except OSError:
+            return False
+        return True
+
+    def master_info(self) -> dict[str, Any]:
+        """What the master says of itself: version, capacity and workers.
+
+        :raises OSError: nobody answers.
+        """
+        with urllib.request.urlopen(f"{self.web}/api/v1/master/info", timeout=5) as answer:
+            info: dict[str, Any] = json.load(answer)
+            return info
+
+    def stop(self) -> None:
+        """End the servers and free their memory. Idempotent."""
+        for service in self.services.values():
+            service.stop(stop_signal=signal.SIGKILL)  # nothing to save: their memory goes with them
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def is_running(self) -> bool:
+        """Whether all three processes are alive."""
+        return all(service.is_running() for service in self.services.values())
+
+    @property
+    def _journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.state / "alluxio"
+
+    @property
+    def _class_path_file(self) -> Path:
+        return self._configuration / "class-path"
+
+    def _write_configuration(self) -> None:
+        self._configuration.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        for name in ("under_store", "blocks", "temporary"):
+            (self.folder / name).mkdir(exist_ok=True)
+        lines = (f"{key}={value}" for key, value in self._properties().items())
+        (self._configuration / "alluxio-site.properties").write_text("\n".join(lines) + "\n")
+        (self._configuration / "log4j2.properties").write_text(_LOG4J)
+        # In a fixed order: a wildcard's order is the file system's, and some classes are in two jars.
+        jars = sorted(ensure_jars("alluxio").glob("*.jar"))
+        class_path = os.pathsep.join(map(str, [self._configuration, *jars]))
+        self._class_path_file.write_text(f'-cp "{class_path}"\n')
+
+    def _properties(self) -> dict[str, object]:
+        ports, folder = self.ports, self.folder
+        bound = {
+            f"alluxio.{server}.{kind}": LOOPBACK
+            for server in ("master", "worker", "proxy")
+            for kind in ("hostname", "bind.host", "web.hostname", "web.bind.host")
+            if not (server == "proxy" and not kind.startswith("web"))
+        }
+        return bound | {
+            "alluxio.master.rpc.port": ports.alluxio_master,
+            "alluxio.master.web.port": ports.alluxio_master_web,
+            "alluxio.worker.rpc.port": ports.alluxio_worker,
+            "alluxio.worker.web.port": ports.alluxio_worker_web,
+            "alluxio.proxy.web.port": ports.alluxio_proxy_web,
+            # Memory only.
+            "alluxio.user.file.writetype.default": "MUST_CACHE",
+            "alluxio.master.mount.table.root.ufs": folder / "under_store",
+            "alluxio.master.journal.type": "UFS",
+            "alluxio.master.journal.folder": self._journal,
+            "alluxio.master.metastore": "HEAP",
+            "alluxio.worker.ramdisk.size": self.memory,
+            "alluxio.worker.tieredstore.levels": 1,
+            "alluxio.worker.tieredstore.level0.alias": "MEM",
+            "alluxio.worker.tieredstore.level0.dirs.path": folder / "blocks",
+            "alluxio.tmp.dirs": folder / "temporary",
+            # Lost memory is found in seconds instead of five minutes.
+            "alluxio.user.block.read.retry.max.duration": "10sec",
+            "alluxio.master.worker.timeout": "30sec",
+            "alluxio.master.lost.worker.detection.interval": "5sec",
+            # A worker that is there at once needs no safe mode of five seconds.
+            "alluxio.master.worker.connect.wait.time": "500ms",
+            "alluxio.user.rpc.retry.max.sleep": "500ms",
+            # Nobody else writes the journal, so a starting master needs no quiet period of five seconds either.
+            "alluxio.master.journal.tailer.shutdown.quiet.wait.time": "100ms",
+            "alluxio.master.journal.tailer.sleep.time": "100ms",
+            "alluxio.master.journal.backup.when.corrupted": "false",
+            "alluxio.master.update.check.enabled": "false",
+            "alluxio.user.metrics.collection.enabled": "false",
+        }
+
+    def _command(self, main_class: str, *arguments: str) -> list[str | Path]:
+        folder, configuration = self.folder, self._configuration
+        return [
+            java_program(), f"-Xmx{HEAP}", "-XX:+UseSerialGC",
+            f"-Djava.io.tmpdir={folder / 'temporary'}",
+            f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}", f"-Dalluxio.site.conf.dir={configuration}",
+            f"-Dalluxio.logs.dir={self.state / 'run'}", f"-Dlog4j2.configurationFile={configuration}/log4j2.properties",
+            "-XX:-UsePerfData",
+            f"@{self._class_path_file}", main_class, *arguments,
+        ]  # fmt: skip
+
+    def _run_cli(self, main_class: str, *arguments: str) -> None:
+        done = subprocess.run(
+            self._command(main_class, *arguments), env=_environment(), cwd=self.folder,
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        if done.returncode:
+            shutil.rmtree(self._journal, ignore_errors=True)
+            raise StackError(f"{main_class} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
