@@ -147,10 +147,6 @@ class Schedule:
         start = self._at_or_before(moment)
         return self._interval(start if start == moment else self._next(start))
 
-    def midnight(self, day: datetime.date) -> DateTime:
-        """When ``day`` begins in the time zone, in UTC."""
-        return self._from_wall_clock(datetime.datetime.combine(day, datetime.time()))
-
     def labels_between(self, first: str, last: str) -> tuple[str, ...]:
         """All as-of dates from ``first`` to ``last``, both included, oldest first; none where ``last`` is older.
 

@@ -246,18 +246,6 @@ def test_a_window_ends_with_its_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "expected"),
-    [
-        ("UTC", "2013-06-01", "2013-06-01T00:00"),
-        ("Asia/Kolkata", "2013-06-01", "2013-05-31T18:30"),
-        ("America/Sao_Paulo", "2013-10-20", "2013-10-20T03:00"),
-    ],
-)
-def test_midnight_is_when_the_day_begins_in_the_zone(zone: str, day: str, expected: str) -> None:
-    assert Schedule("@daily", zone).midnight(datetime.date.fromisoformat(day)) == utc(expected)
-
-
-@pytest.mark.parametrize(
     ("cron", "shortest", "longest"),
     [
         ("@hourly", datetime.timedelta(hours=1), datetime.timedelta(hours=1)),
