@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
 from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, SourceSpec, StoreSpec, TrainJob, TrainResult
 from warehouse.late_departures import CannotTrain, train
-from warehouse.training import load_model, run_training
+from warehouse.training import current_folder, load_model, run_training
 
 from local_stack import nycflights
+from local_stack.alluxio import Alluxio
 from local_stack.postgres import PostgresServer
 from tests.spark.runs import Database, Runs
 
@@ -123,6 +125,18 @@ def test_another_day_is_another_model(published: Runs) -> None:
     first, second = learn(published, job(published)), learn(published, job(published, NEXT_DAY))
     assert second.inputs[0].as_of == (NEXT_DAY,)
     assert first.metrics != second.metrics
+
+
+def test_a_model_lives_on_alluxio_and_is_replaced_there(
+    published: Runs, stores: dict[str, StoreSpec], alluxio: Alluxio
+) -> None:
+    model_path = f"{stores['alluxio'].uri}/_models/late_departures/{DAY}"
+    for attempt in (1, 2):
+        result = learn(published, job(published, attempt=attempt, model_path=model_path))
+    stored = load_model(published.session, model_path).stages[-1]
+    direct = PipelineModel.load(result.model_path).stages[-1]
+    assert stored.coefficients == direct.coefficients
+    assert current_folder(published.session, model_path).endswith("-try2")
 
 
 def test_kept_inputs_are_tagged(published: Runs) -> None:
