@@ -1,4 +1,4 @@
-"""``spark-submit snapshot_tables.py '<SnapshotJob as JSON>'``: capture the tables of a group onto their run branches."""
+"""``spark-submit snapshot_tables.py '<SnapshotJob as JSON>'``: capture a group's tables onto run branches."""
 
 from __future__ import annotations
 

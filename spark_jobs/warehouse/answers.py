@@ -26,7 +26,7 @@ from warehouse.job_spec import (
     from_json,
     to_json,
 )
-from warehouse.session import job_session
+from warehouse.session import job_session, jvm_of
 from warehouse.vendor_errors import causes_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)
@@ -88,7 +88,7 @@ def _name_of(error: Exception) -> str:
 
 def write_text(session: SparkSession, path: str, text: str) -> None:
     """Write ``text`` to ``path`` on whichever file system its scheme names, replacing what is there."""
-    jvm = session._jvm
+    jvm = jvm_of(session)
     java_path = jvm.org.apache.hadoop.fs.Path(path)
     file_system = java_path.getFileSystem(session._jsc.hadoopConfiguration())
     stream = file_system.create(java_path, True)

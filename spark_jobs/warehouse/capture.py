@@ -57,7 +57,7 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
             ensure_table(session, job.store, table, frame.schema, source.time_zone)
             make_run_branch(session, job.store, job.run, table.name)
             with progress_lines(session, table.name, row_bytes):
-                written = write_run_branch(session, job.store, job.run, table, frame, job.interval.as_of)
+                written = write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)
         source_rows = int(count.result() or 0)
     state.verify(table.name)
     seconds = round(time.monotonic() - started, 3)

@@ -19,6 +19,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from warehouse.dialects import Dialect, DialectError, dialect_for
 from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateLost
 from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.session import java_array, jvm_of
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:
@@ -122,12 +123,12 @@ def source_password() -> str | None:
 
 
 def _connect(session: SparkSession, source: SourceSpec) -> Any:
-    jvm = session._jvm
+    jvm = jvm_of(session)
     try:
         # The context loader knows the jars of --jars as well as the class path; DriverManager only the latter.
         loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
-        no_types = session._sc._gateway.new_array(jvm.java.lang.Class, 0)
-        no_values = session._sc._gateway.new_array(jvm.java.lang.Object, 0)
+        no_types = java_array(session, jvm.java.lang.Class, 0)
+        no_values = java_array(session, jvm.java.lang.Object, 0)
         driver = loader.loadClass(source.driver).getDeclaredConstructor(no_types).newInstance(no_values)
     except Py4JJavaError as error:
         raise DriverMissing(source.name, source.driver) from error

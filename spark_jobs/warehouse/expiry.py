@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
 from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
 from warehouse.publish import main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.session import jvm_of
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def expire(
     session: SparkSession,
     store: StoreSpec,
     table_name: str,
+    *,
     history: HistoryMode,
     retention: RetentionSpec,
     just_published: str,
@@ -59,7 +61,7 @@ def expire(
         ]
         transaction = table.newTransaction()
         if history == "interval":
-            expressions = session._jvm.org.apache.iceberg.expressions.Expressions
+            expressions = jvm_of(session).org.apache.iceberg.expressions.Expressions
             delete = transaction.newDelete()
             for record in ended:
                 delete.deleteFromRowFilter(expressions.equal(AS_OF_COLUMN, record.as_of))
@@ -81,10 +83,25 @@ def expire(
 
     def free_files() -> None:
         table = load_existing_table(session, store, table_name)
-        # Branches, tags and retired snapshots within their age stay; Iceberg deletes the files of none of them.
-        now_millis = int(time.time() * 1000)
-        table.expireSnapshots().expireOlderThan(now_millis).retainLast(1).commit()
+        if unreferenced := unreferenced_snapshots(table, int(time.time() * 1000)):
+            expiry = table.expireSnapshots()
+            # By id and not by age: only then Iceberg looks at what every branch and tag can reach. By age it walks the
+            # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).
+            for snapshot_id in unreferenced:
+                expiry.expireSnapshotId(snapshot_id)
+            expiry.commit()
 
     ended = commit_with_retries(end_dates)
     commit_with_retries(free_files)
     return ended
+
+
+def unreferenced_snapshots(table: Any, now_millis: int) -> list[int]:
+    """Iceberg snapshots at which no branch and no tag points, but for tags of replaced ones whose grace is over."""
+    referenced = set()
+    for reference in table.refs().values():
+        snapshot_id, max_age = int(reference.snapshotId()), reference.maxRefAgeMs()
+        age = now_millis - int(table.snapshot(snapshot_id).timestampMillis())
+        if max_age is None or age <= int(max_age):
+            referenced.add(snapshot_id)
+    return [int(s.snapshotId()) for s in table.snapshots() if int(s.snapshotId()) not in referenced]

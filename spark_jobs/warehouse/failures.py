@@ -168,7 +168,7 @@ class CapturedTooLate(PermanentError):
 
     def __str__(self) -> str:
         return (
-            f"table {self.table} is only known as it is now, {self.late_seconds} seconds after the end of {self.as_of}, "
+            f"table {self.table} is only known as it is now, {self.late_seconds} seconds after {self.as_of} ended, "
             f"later than its lateness of {self.lateness_seconds} seconds allows"
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from py4j.protocol import Py4JJavaError
 
 from warehouse.failures import TableNotInStore
+from warehouse.session import java_array, jvm_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 Outcome = TypeVar("Outcome")
 
 COMMIT_ATTEMPTS = 30
-"""Enough for dozens of concurrent dates: a commit on Alluxio takes about 0.4 s, and one of the contenders always wins."""
+"""Enough for dozens of concurrent dates: a commit on Alluxio takes about 0.4 s, and one contender always wins."""
 
 COMMIT_CONFLICTS = ("CommitFailedException", "CommitStateUnknownException", "AlreadyExistsException")
 
 
 def load_table(session: SparkSession, identifier: str) -> Any | None:
     """The current ``org.apache.iceberg.Table``, or None where the catalog has none of that name."""
-    jvm = session._jvm
+    jvm = jvm_of(session)
     catalog, *names = identifier.split(".")
-    java_names = session._sc._gateway.new_array(jvm.java.lang.String, len(names))
+    java_names = java_array(session, jvm.java.lang.String, len(names))
     for index, name in enumerate(names):
         java_names[index] = name
     iceberg = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergCatalog(session._jsparkSession, catalog)

@@ -87,7 +87,7 @@ def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table
 
 
 def write_run_branch(
-    session: SparkSession, store: StoreSpec, run: RunSpec, table: TableSpec, frame: DataFrame, as_of: str
+    session: SparkSession, store: StoreSpec, run: RunSpec, table: TableSpec, *, frame: DataFrame, as_of: str
 ) -> Written:
     """Read ``frame`` and write it to the run branch: its interval for interval tables, else the whole table."""
     rows = frame.select(

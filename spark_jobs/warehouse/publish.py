@@ -11,6 +11,7 @@ from warehouse.failures import BranchChanged, BranchGone
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, reference_names
 from warehouse.job_spec import SnapshotRecord, StoreSpec, to_json
 from warehouse.records import records_of
+from warehouse.session import jvm_of
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def data_files(session: SparkSession, table: Any, snapshot_id: int, as_of: str |
     """Live ``org.apache.iceberg.DataFile`` of a snapshot, with their metrics; of one label where ``as_of`` is given."""
     scan = table.newScan().useSnapshot(snapshot_id).includeColumnStats()
     if as_of is not None:
-        scan = scan.filter(session._jvm.org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
+        scan = scan.filter(jvm_of(session).org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
     tasks = scan.planFiles()
     try:
         iterator = tasks.iterator()  # py4j makes no Python iterable of Iceberg's own kind.
@@ -124,7 +125,9 @@ def retire(manage: Any, table: Any, snapshot_id: int | None, grace_seconds: int)
 def _replace_interval(session: SparkSession, table: Any, transaction: Any, as_of: str, branch_snapshot: int) -> int:
     # Not a fast-forward of main: that would lose what other dates published since the branch was made.
     overwrite = transaction.newOverwrite()
-    overwrite.overwriteByRowFilter(session._jvm.org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of))
+    overwrite.overwriteByRowFilter(
+        jvm_of(session).org.apache.iceberg.expressions.Expressions.equal(AS_OF_COLUMN, as_of)
+    )
     for file in data_files(session, table, branch_snapshot, as_of):
         overwrite.addFile(file)
     overwrite.commit()

@@ -99,9 +99,8 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
     }
     if state.snapshot is not None:
         properties["sessionInitStatement"] = dialect.import_snapshot_sql(state.snapshot)
-    for name, value in (("user", source.user), ("password", source_password())):
-        if value is not None:
-            properties[name] = value
+    credentials = {"user": source.user, "password": source_password()}
+    properties |= {name: value for name, value in credentials.items() if value is not None}
     conditions = list(read.conditions) or ["1 = 1"]
     with source_errors(source.name, source.user, read.table.name):
         frame = session.read.jdbc(source.url, f"({query}) source_rows", predicates=conditions, properties=properties)

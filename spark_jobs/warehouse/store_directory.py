@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warehouse.job_spec import StoreSpec
+from warehouse.session import jvm_of
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def prepare_store(session: SparkSession, store: StoreSpec) -> None:
     :raises JobError: the store cannot be reached.
     """
     with store_errors(store.uri):
-        path = session._jvm.org.apache.hadoop.fs.Path(store.uri)
+        path = jvm_of(session).org.apache.hadoop.fs.Path(store.uri)
         file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
         file_system.mkdirs(path)
         if path.toUri().getScheme() == "alluxio":
@@ -28,7 +29,7 @@ def prepare_store(session: SparkSession, store: StoreSpec) -> None:
 
 
 def _pin(session: SparkSession, path: Any, file_system: Any) -> None:
-    alluxio = session._jvm.alluxio
+    alluxio = jvm_of(session).alluxio
     uri = path.toUri()
     configuration = alluxio.conf.Configuration.copyGlobal()
     configuration.set(alluxio.conf.PropertyKey.MASTER_HOSTNAME, uri.getHost())

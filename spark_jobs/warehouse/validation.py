@@ -130,10 +130,10 @@ def _publish(
         session,
         job.store,
         table.name,
-        table.history.mode,
-        table.retention,
-        job.interval.as_of,
-        job.reader_grace_seconds,
+        history=table.history.mode,
+        retention=table.retention,
+        just_published=job.interval.as_of,
+        grace_seconds=job.reader_grace_seconds,
     )
     return PublishedTable(record, adopted, expired, round(before + time.monotonic() - started, 3))
 

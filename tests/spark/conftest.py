@@ -11,14 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
+from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
+from warehouse.spark_conf import spark_conf
+
 from local_stack.alluxio import Alluxio
 from local_stack.jars import ensure_jars
 from local_stack.ports import Ports
 from local_stack.postgres import PostgresServer
-from pyspark.sql import SparkSession
 from tests.spark.runs import Database, Runs
-from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
-from warehouse.spark_conf import spark_conf
 
 ALLUXIO_MEMORY = 512 << 20
 NAMESPACES = itertools.count(1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from local_stack.postgres import PostgresServer
 from pyspark.sql import DataFrame, SparkSession
 from warehouse.capture import snapshot_tables
 from warehouse.iceberg_api import branch_head, load_existing_table, reference_names
@@ -32,7 +31,10 @@ from warehouse.job_spec import (
 )
 from warehouse.publish import data_files
 from warehouse.records import read_records
+from warehouse.session import jvm_of
 from warehouse.validation import validate_snapshots
+
+from local_stack.postgres import PostgresServer
 
 DAG = "snapshot_tests"
 
@@ -186,7 +188,7 @@ class Runs:
 
     def files(self, name: str = "events") -> dict[str, bytes]:
         """Path → contents of every file of a table in the store."""
-        jvm = self.session._jvm
+        jvm = jvm_of(self.session)
         root = jvm.org.apache.hadoop.fs.Path(f"{self.store.uri}/{self.store.namespace}/{name}")
         system = root.getFileSystem(self.session._jsc.hadoopConfiguration())
         found, listing = {}, system.listFiles(root, True)

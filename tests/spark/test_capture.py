@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from tests.spark.runs import Runs
 from warehouse import source_read
 from warehouse.capture import snapshot_tables
 from warehouse.failures import (
@@ -29,6 +28,8 @@ from warehouse.failures import (
     WrongPassword,
 )
 from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, SnapshotResult, SplitSpec, TableSpec
+
+from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
 GATE = 4711
@@ -71,7 +72,8 @@ def wait_until_half_read(runs: Runs, capture: Future[SnapshotResult]) -> None:
 def wait_for_readers(runs: Runs, capture: Future[SnapshotResult], waiting: list[tuple[str]]) -> None:
     """Until just these splits are there, each waiting for what its tuple says."""
     deadline = time.monotonic() + 60
-    reading = f"SELECT wait_event_type FROM pg_stat_activity WHERE {JDBC} AND state = 'active' AND query LIKE '%source_rows%'"
+    splits = f"{JDBC} AND state = 'active' AND query LIKE '%source_rows%'"
+    reading = f"SELECT wait_event_type FROM pg_stat_activity WHERE {splits}"
     while runs.database.run(reading) != waiting:
         if capture.done():
             capture.result()
@@ -178,9 +180,7 @@ def test_split_columns_with_nulls(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("source", ["partitioned", "materialised", "viewed"])
-def test_relations_other_than_plain_tables(
-    tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
+def test_relations_other_than_plain_tables(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
     tmpfs_runs.database.run(
         "CREATE TABLE partitioned (n integer, filler text) PARTITION BY RANGE (n);"
@@ -198,7 +198,7 @@ def test_relations_other_than_plain_tables(
 
 def test_types_arrive_faithfully(tmpfs_runs: Runs) -> None:
     tmpfs_runs.database.run(
-        'CREATE TABLE typed (b boolean, s smallint, i integer, l bigint, r real, d double precision, '
+        "CREATE TABLE typed (b boolean, s smallint, i integer, l bigint, r real, d double precision, "
         'n numeric(38,10), t text, v varchar(5), c char(3), day date, "at.zone" timestamptz, wall timestamp, '
         'raw bytea, u uuid, "Mixed ""quotes`" integer);'
         "INSERT INTO typed VALUES (true, -32768, 2147483647, 9223372036854775807, 1.5, 0.1, "
@@ -215,7 +215,8 @@ def test_types_arrive_faithfully(tmpfs_runs: Runs) -> None:
     ]  # fmt: skip
     full, empty = sorted((list(map(str, row)) for row in rows.collect()), key=lambda row: row[0] == "None")
     assert set(empty) == {"None"}
-    as_text = [str(v) for v in rows.where("b").selectExpr("string(`at.zone`)", "string(wall)", "string(n)").collect()[0]]
+    texts = rows.where("b").selectExpr("string(`at.zone`)", "string(wall)", "string(n)").collect()[0]
+    as_text = list(texts)
     assert as_text == [
         "2013-03-10 07:30:00.123456",
         "2013-03-10 02:30:00.123456",
@@ -282,7 +283,7 @@ def test_no_privilege(tmpfs_runs: Runs) -> None:
     server = tmpfs_runs.database.server
     server.create_role("nobody_much", server.password)
     job = tmpfs_runs.snapshot_job([tmpfs_runs.table()], DAY)
-    with pytest.raises(NoPrivilege, match="user 'nobody_much' may not read public.events"):
+    with pytest.raises(NoPrivilege, match=r"user 'nobody_much' may not read public\.events"):
         snapshot_tables(tmpfs_runs.session, replace(job, source=replace(job.source, user="nobody_much")))
 
 
@@ -332,4 +333,3 @@ def test_a_current_table_long_after_its_interval(tmpfs_runs: Runs) -> None:
     job = replace(tmpfs_runs.snapshot_job([table], DAY), capture_late=True)
     captured = snapshot_tables(tmpfs_runs.session, job)
     assert tmpfs_runs.validate([table], DAY, captured).published[0].record.late
-

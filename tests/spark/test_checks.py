@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.spark.runs import Runs
 from warehouse.failures import ChangedTooMuch, CheckFailed, CheckInvalid, CheckNotComputable, JobError, TooFewRows
 from warehouse.job_spec import ChecksSpec
+
+from tests.spark.runs import Runs
 
 DAYS = ["2013-06-01", "2013-06-02"]
 

@@ -9,10 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from local_stack.jars import ensure_jars
-from tests.spark.runs import Runs
 from warehouse.job_spec import PASSWORD_VARIABLE, JobAnswer, SnapshotJob, ValidateJob, from_json, to_json
 from warehouse.spark_conf import spark_conf
+
+from local_stack.jars import ensure_jars
+from tests.spark.runs import Runs
 
 JOBS = Path(__file__).parents[2] / "spark_jobs"
 DAY = "2013-06-01"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.spark.runs import Runs
 from warehouse.failures import BranchChanged, BranchGone, RowCountMismatch
 from warehouse.job_spec import RetentionSpec
+
+from tests.spark.runs import Runs
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
 

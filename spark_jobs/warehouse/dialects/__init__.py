@@ -1,4 +1,4 @@
-"""SQL dialects of sources: small objects that build SQL and run nothing; used by Airflow's check and by Spark's jobs."""
+"""SQL dialects of sources: small objects that build SQL and run nothing; used by Airflow's check and by Spark."""
 
 from __future__ import annotations
 
