@@ -150,11 +150,17 @@ class Airflow:
 
     def create_pools(self) -> str:
         """One pool per source, as the manifest says; returns what was created."""
-        done = self._run(
-            [sys.executable, "-m", "logical_warehouse", "pools", str(self.dags / "warehouse.yaml")], timeout=120
-        )
+        return self.run_warehouse("pools")
+
+    def run_warehouse(self, *arguments: str, timeout: float = 120) -> str:
+        """Run a command of ``python -m logical_warehouse`` on the manifest of this Airflow; returns its output.
+
+        :raises StackError: it failed, with the end of its output.
+        """
+        manifest = self.environment.get("WAREHOUSE_MANIFEST", str(self.dags / "warehouse.yaml"))
+        done = self._run([sys.executable, "-m", "logical_warehouse", *arguments, "--manifest", manifest], timeout=timeout)
         if done.returncode:
-            raise StackError(f"creating the pools failed: {done.stderr.strip()[-500:]}")
+            raise StackError(f"logical_warehouse {' '.join(arguments)} failed: {done.stderr.strip()[-800:]}")
         return done.stdout
 
     def run(self, *arguments: str, timeout: float = 120) -> str:
@@ -204,7 +210,7 @@ class Airflow:
                 "secret_key": secret(self.state, "airflow-api"),
                 "expose_config": False,
             },
-            "api_auth": {"jwt_secret": secret(self.state, "airflow-jwt")},
+            "api_auth": {"jwt_secret": secret(self.state, "airflow-jwt", lambda: secrets.token_urlsafe(64))},
             "dag_processor": {
                 "parsing_processes": 1,
                 "refresh_interval": 10,

@@ -106,8 +106,8 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         for upstream, downstream in plan.edges:
             tasks[upstream] >> tasks[downstream]
     for task in dag.tasks:
-        # The DAG's dates bound its schedule. On a task they would make Airflow leave it out of a run with a later logical
-        # date, which would then succeed with nothing done: `check` refuses dates out of range, and says so.
+        # The DAG's dates bound its schedule. On a task they would make Airflow leave it out of a run with a later
+        # logical date, which then succeeds with nothing done: `check` refuses dates out of range, and says so.
         task.start_date = task.end_date = None
     return dag
 

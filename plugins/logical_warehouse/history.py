@@ -53,8 +53,8 @@ def ensure_capturable(table: str, lateness: timedelta | None, interval: Interval
             table,
             interval.as_of,
             f"its history is 'current', so the source knows it only as it is now, {_ago(now - interval.end)} after "
-            f"the end of the interval (its lateness allows {_ago(lateness)}); capture the newest complete interval instead, "
-            "or give the table a history that reaches back",
+            f"the end of the interval (its lateness allows {_ago(lateness)}); capture the newest complete interval "
+            "instead, or give the table a history that reaches back",
         )
 
 

@@ -132,7 +132,7 @@ def _plan_group(manifest: Manifest, group: Group) -> SnapshotPlan:
         tables=group.tables,
         schedule=schedule,
         start=_midnight(first.start, source),
-        end=None if first.end is None else _midnight(first.end, source),
+        end=None if first.end is None else _midnight(first.end, source).add(days=1).subtract(seconds=1),
         pool=pool_name(source.name),
         # Tables of a group are read one after another, so the widest one decides.
         pool_slots=max(table.split.parts for table in group.tables) + HOLDER_CONNECTIONS,

@@ -61,7 +61,7 @@ def create_pools(pools: Iterable[PoolPlan]) -> list[str]:
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``pools`` to the command line."""
     parser = subparsers.add_parser("pools", help="create or resize the Airflow pool of each source")
-    parser.add_argument("manifest", nargs="?", type=Path, default=Path("dags/warehouse.yaml"))
+    parser.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
     parser.set_defaults(execute=_create)
 
 

@@ -26,8 +26,8 @@ def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    # A session of its own: the scheduler's holds row locks and must not be committed from here.
-    with create_session() as session:
+    # Not the thread's session: that is the scheduler's, and closing it here would end the scheduler.
+    with create_session(scoped=False) as session:
         pools = session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.startswith(POOL_PREFIX)))
         sizes = {pool.pool: pool.slots for pool in pools}
         Variable.set(

@@ -1,0 +1,189 @@
+"""From the manifest to a trained model: scheduled, by hand, by backfill, again, and through faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from warehouse.job_spec import SnapshotResult, StoreSpec, TrainResult, ValidateResult, from_json
+from warehouse.reading import read_as_of
+
+from local_stack import nycflights
+from local_stack.airflow_api import AirflowApi
+from local_stack.stack import Stack
+from tests.e2e.runs import events_of, eventually, fail, state_of, succeed, trainings_of
+
+TRAINING = "training_late_departures"
+
+
+@pytest.fixture(scope="module")
+def reference(api: AirflowApi) -> dict[str, Any]:
+    """Unpausing is all that is done: the scheduler makes the run of the newest complete interval."""
+    api.set_paused("snapshot_reference", False)
+    run = eventually("the scheduled run", lambda: api.runs("snapshot_reference"))[0]
+    return succeed(api, "snapshot_reference", run["dag_run_id"])
+
+
+@pytest.fixture(scope="module")
+def backfilled(api: AirflowApi, reference: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Three days of flights, four of weather."""
+    days = {"snapshot_flights": "2013-06-03", "snapshot_weather": "2013-06-04"}
+    started = {
+        dag_id: api.create_backfill(dag_id, "2013-06-01T00:00:00Z", f"{last}T00:00:00Z", max_active_runs=1)["id"]
+        for dag_id, last in days.items()
+    }
+    for dag_id, backfill_id in started.items():
+        eventually(f"the backfill of {dag_id}", lambda i=backfill_id: api.backfill(i)["completed_at"], 600)
+    runs = {dag_id: [run for run in api.runs(dag_id) if run["run_type"] == "backfill"] for dag_id in days}
+    for dag_id, of_dag in runs.items():
+        for run in of_dag:
+            succeed(api, dag_id, run["dag_run_id"])
+    return runs
+
+
+def source_rows(stack: Stack, table: str, start: str, end: str) -> list[tuple[Any, ...]]:
+    """What the source has in ``[start, end)``, as sorted text."""
+    with stack.source.connect(nycflights.DATABASE) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT t::text FROM (SELECT origin, time_hour AT TIME ZONE 'UTC' AS hour, {NUMBERS[table]} "
+            f"FROM public.{table} WHERE time_hour >= %s AND time_hour < %s) t ORDER BY 1",
+            (start, end),
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+NUMBERS = {"flights": "flight, tailnum, dep_delay", "weather": "temp, wind_speed"}
+
+
+def test_unpausing_captures_the_newest_interval_as_scheduled(api: AirflowApi, reference: dict[str, Any]) -> None:
+    assert reference["run_type"] == "scheduled"
+    as_of = reference["data_interval_start"][:10]
+    for table in ("planes", "airlines"):
+        (event,) = events_of(api, table)
+        assert event["partition_key"] == as_of
+        assert event["extra"]["rows"] == event["extra"]["source_rows"] == nycflights.EXPECTED_ROWS[table]
+        assert event["extra"]["run_id"] == reference["dag_run_id"]
+
+
+def test_a_backfill_trains_once_per_common_day(api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]]) -> None:
+    assert {dag_id: len(runs) for dag_id, runs in backfilled.items()} == {"snapshot_flights": 3, "snapshot_weather": 4}
+    dates = ["2013-06-01", "2013-06-02", "2013-06-03"]
+
+    def all_trained() -> list[dict[str, Any]] | None:
+        runs = [run for run in trainings_of(api) if run["run_type"] == "asset_triggered"]
+        return runs if len(runs) >= len(dates) and all(run["state"] in ("success", "failed") for run in runs) else None
+
+    runs = eventually("a training per day", all_trained, 400)
+    assert sorted(run["partition_key"] for run in runs) == dates
+    for run in runs:
+        succeed(api, TRAINING, run["dag_run_id"])
+        result = from_json(TrainResult, api.xcom(TRAINING, run["dag_run_id"], "train"))
+        read = {one.table: one.as_of for one in result.inputs}
+        assert read["flights"] == read["weather"] == (run["partition_key"],)
+        assert result.metrics["auc"] > 0.5
+
+
+def test_a_day_holds_exactly_the_sources_rows_of_that_day(
+    stack: Stack, api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]], spark: SparkSession, store: StoreSpec
+) -> None:
+    for table in ("flights", "weather"):
+        rows = read_as_of(spark, store, table, "2013-06-02", window=1)
+        stored = rows.selectExpr("origin", "cast(time_hour AS string)", *NUMBERS[table].split(", ")).collect()
+        expected = source_rows(stack, table, "2013-06-02T00:00Z", "2013-06-03T00:00Z")
+        assert sorted(as_postgres_row(row) for row in stored) == sorted(expected)
+
+
+def as_postgres_row(row: Any) -> str:
+    """A row as PostgreSQL writes one: ``(EWR,"2013-06-02 05:00:00",1,N1,2)``."""
+    cells = []
+    for value in row:
+        if isinstance(value, float) and value.is_integer():
+            cells.append(str(int(value)))
+        else:
+            text = "" if value is None else str(value)
+            cells.append(f'"{text}"' if " " in text else text)
+    return f"({','.join(cells)})"
+
+
+def test_reading_as_of_a_day_ignores_what_was_loaded_later(
+    stack: Stack, backfilled: dict[str, list[dict[str, Any]]], spark: SparkSession, store: StoreSpec
+) -> None:
+    assert backfilled["snapshot_flights"]
+    assert read_as_of(spark, store, "flights", "2013-06-02").count() == len(
+        source_rows(stack, "flights", "2013-06-01T00:00Z", "2013-06-03T00:00Z")
+    )
+
+
+def test_by_hand_with_the_param(api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]]) -> None:
+    """A published date captured again: replaced, not doubled, and its event is emitted again."""
+    before = [event for event in events_of(api, "flights") if event["partition_key"] == "2013-06-01"]
+    run = api.trigger("snapshot_flights", params={"as_of": "2013-06-01"})
+    succeed(api, "snapshot_flights", run["dag_run_id"])
+    after = [event for event in events_of(api, "flights") if event["partition_key"] == "2013-06-01"]
+    assert len(after) == len(before) + 1
+    assert after[-1]["extra"]["rows"] == before[-1]["extra"]["rows"]
+    assert after[-1]["extra"]["digest"] == before[-1]["extra"]["digest"]
+    assert after[-1]["extra"]["run_id"] == run["dag_run_id"] != before[-1]["extra"]["run_id"]
+
+
+def test_a_republished_date_is_not_doubled(stack: Stack, spark: SparkSession, store: StoreSpec) -> None:
+    expected = source_rows(stack, "flights", "2013-06-01T00:00Z", "2013-06-02T00:00Z")
+    assert read_as_of(spark, store, "flights", "2013-06-01", window=1).count() == len(expected)
+
+
+def test_by_hand_with_a_logical_date(api: AirflowApi) -> None:
+    """As everywhere in Airflow, the interval before it."""
+    run = api.trigger("snapshot_weather", logical_date="2013-06-06T00:00:00Z")
+    succeed(api, "snapshot_weather", run["dag_run_id"])
+    assert events_of(api, "weather")[-1]["partition_key"] == "2013-06-05"
+
+
+def test_by_hand_without_a_date(api: AirflowApi, reference: dict[str, Any]) -> None:
+    """The last complete interval, of which `current` tables are captured anew."""
+    run = api.trigger("snapshot_reference")
+    succeed(api, "snapshot_reference", run["dag_run_id"])
+    newest = events_of(api, "planes")[-1]
+    assert newest["source_run_id"] == run["dag_run_id"]
+    assert newest["partition_key"] == reference["data_interval_start"][:10]
+
+
+def test_a_row_lost_between_write_and_validation_is_noticed(
+    api: AirflowApi, spark: SparkSession, store: StoreSpec
+) -> None:
+    run_id = api.trigger("snapshot_flights", params={"as_of": "2013-06-07"})["dag_run_id"]
+    eventually("the snapshot", lambda: state_of(api, "snapshot_flights", run_id, "snapshot") in ("running", "success"))
+    api.set_paused("snapshot_flights", True)  # holds `validate` back
+    eventually("the snapshot", lambda: state_of(api, "snapshot_flights", run_id, "snapshot") == "success")
+    captured = from_json(SnapshotResult, api.xcom("snapshot_flights", run_id, "snapshot")).captures[0]
+    branch = f"{store.identifier('flights')}.`branch_{captured.branch}`"
+    row = spark.sql(f"SELECT * FROM {branch} WHERE _as_of = '2013-06-07' ORDER BY flight, time_hour LIMIT 1").first()
+    assert row is not None
+    spark.sql(
+        f"DELETE FROM {branch} WHERE _as_of = '2013-06-07' AND flight = {row.flight} AND carrier = '{row.carrier}' "
+        f"AND time_hour = TIMESTAMP '{row.time_hour}'"
+    )
+    api.set_paused("snapshot_flights", False)
+    failure = fail(api, "snapshot_flights", run_id)
+    assert failure.task_id == "validate"
+    assert failure.message == (
+        f"table flights as of 2013-06-07: the source had {captured.source_rows} rows, the store has "
+        f"{captured.source_rows - 1}, a difference of -1; nothing was published"
+    )
+    assert all(event["partition_key"] != "2013-06-07" for event in events_of(api, "flights"))
+    properties = spark.sql(f"SHOW TBLPROPERTIES {store.identifier('flights')}").collect()
+    assert "warehouse.snapshot.2013-06-07" not in {row.key for row in properties}
+
+
+def test_a_validate_killed_after_publishing_adopts_its_own_publish(api: AirflowApi, faults: Path) -> None:
+    (faults / "kill_validate_snapshots").touch()
+    run_id = api.trigger("snapshot_flights", params={"as_of": "2013-06-08"})["dag_run_id"]
+    succeed(api, "snapshot_flights", run_id, timeout=300)
+    assert not (faults / "kill_validate_snapshots").exists()
+    validate = next(ti for ti in api.task_instances("snapshot_flights", run_id) if ti["task_id"] == "validate")
+    assert validate["try_number"] == 2
+    (published,) = from_json(ValidateResult, api.xcom("snapshot_flights", run_id, "validate")).published
+    assert published.adopted
+    (event,) = [event for event in events_of(api, "flights") if event["partition_key"] == "2013-06-08"]
+    assert event["extra"]["branch"] == published.record.branch
