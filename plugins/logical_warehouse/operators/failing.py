@@ -1,4 +1,7 @@
-"""The one seam between this package's exceptions and Airflow's: permanent ones are not retried."""
+"""The one seam between this package's exceptions and Airflow's: permanent ones are not retried.
+
+The sentence is all that the task log shows of an expected failure; what caused it is in the sentence.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ def airflow_failures(execute: Callable[..., str]) -> Callable[..., str]:
         try:
             return execute(*args, **kwargs)
         except PermanentError as error:
-            raise AirflowFailException(str(error)) from error.__cause__
+            raise AirflowFailException(str(error)) from None
         except RetryableError as error:
-            raise AirflowException(str(error)) from error.__cause__
+            raise AirflowException(str(error)) from None
 
     return mapped
