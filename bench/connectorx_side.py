@@ -12,11 +12,10 @@ import connectorx
 import pyarrow.parquet
 
 from bench.lineitem import KEY
-from bench.submit import PASSWORD_VARIABLE
 
 if __name__ == "__main__":
     url, table, connections, path = sys.argv[1:]
-    url = url.replace("@", f":{quote(os.environ[PASSWORD_VARIABLE], safe='')}@", 1)
+    url = url.replace("@", f":{quote(os.environ['PGPASSWORD'], safe='')}@", 1)
     started = time.monotonic()
     query = f"SELECT * FROM {table}"  # noqa: S608 - our own name
     rows = connectorx.read_sql(url, query, partition_on=KEY, partition_num=int(connections), return_type="arrow")

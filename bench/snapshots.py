@@ -33,7 +33,7 @@ from bench import lineitem
 from bench.measure import alternate, ratio, seconds_and_spread
 from bench.report import Section
 from bench.stage import CONNECTIONS, Stage
-from bench.submit import PASSWORD_VARIABLE, ROOT
+from bench.submit import ROOT
 from local_stack import versions
 from local_stack.ports import LOOPBACK
 
@@ -133,7 +133,7 @@ def copy_by_connectorx(stage: Stage, table: str) -> Copied:
     done = subprocess.run(
         [sys.executable, "-m", "bench.connectorx_side", url, table, str(CONNECTIONS), str(stage.local / "cx.parquet")],
         cwd=ROOT,
-        env=os.environ | {PASSWORD_VARIABLE: stage.source.password},
+        env=os.environ | {"PGPASSWORD": stage.source.password},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

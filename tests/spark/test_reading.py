@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
+import warehouse
 from pyspark.sql import DataFrame
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.job_spec import InputSpec, RetentionSpec
@@ -18,6 +23,7 @@ from warehouse.reading import (
     read_latest,
 )
 
+from local_stack.jars import ensure_jars
 from tests.spark.runs import Runs
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
@@ -53,6 +59,25 @@ def test_interval_table_up_to_the_date_also_after_later_days(runs: Runs) -> None
     source = runs.database.run("SELECT id, amount::text, note FROM events WHERE at < '2013-06-03 00:00+00' ORDER BY id")
     stored = frame.selectExpr("id", "cast(amount as string)", "note").orderBy("id").collect()
     assert [tuple(row) for row in stored] == source
+
+
+def test_the_lines_that_people_type(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS[:3])
+    for day in DAYS[:3]:
+        runs.publish(runs.table(), day)
+    lines = f"""
+from warehouse.interactive import open_warehouse
+from warehouse.job_spec import StoreSpec
+from warehouse.reading import read_as_of
+store = StoreSpec({runs.store.uri!r}, namespace={runs.store.namespace!r})
+spark = open_warehouse(store, jars={str(ensure_jars("spark"))!r})
+print("rows", read_as_of(spark, store, "events", "2013-06-02").count())
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(warehouse.__file__).parents[1])}
+    environment.pop("PYSPARK_SUBMIT_ARGS", None)
+    typed = subprocess.run([sys.executable, "-c", lines], env=environment, capture_output=True, text=True, check=False)
+    assert "rows 20" in typed.stdout, typed.stderr
 
 
 def test_a_frame_keeps_its_rows_while_the_interval_is_published_again(runs: Runs) -> None:
