@@ -30,7 +30,7 @@ class PostgresqlDialect:
     name = "postgresql"
     driver_class = "org.postgresql.Driver"
     shares_snapshots = True
-    init_statements = (
+    init_statements: tuple[str, ...] = (
         # The holder sits idle while the splits read: no time-out may end it. A server before 14 lacks the last one.
         "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
         "('idle_in_transaction_session_timeout', 'statement_timeout', 'idle_session_timeout', 'transaction_timeout')",
