@@ -15,7 +15,8 @@ from bench.lineitem import KEY
 
 if __name__ == "__main__":
     url, table, connections, path = sys.argv[1:]
-    url = url.replace("@", f":{quote(os.environ['PGPASSWORD'], safe='')}@", 1)
+    password = quote(os.environ["PGPASSWORD"], safe="")
+    url = url.replace("@", f":{password}@", 1)
     started = time.monotonic()
     query = f"SELECT * FROM {table}"  # noqa: S608 - our own name
     rows = connectorx.read_sql(url, query, partition_on=KEY, partition_num=int(connections), return_type="arrow")
