@@ -158,7 +158,9 @@ class Airflow:
         :raises StackError: it failed, with the end of its output.
         """
         manifest = self.environment.get("WAREHOUSE_MANIFEST", str(self.dags / "warehouse.yaml"))
-        done = self._run([sys.executable, "-m", "logical_warehouse", *arguments, "--manifest", manifest], timeout=timeout)
+        done = self._run(
+            [sys.executable, "-m", "logical_warehouse", *arguments, "--manifest", manifest], timeout=timeout
+        )
         if done.returncode:
             raise StackError(f"logical_warehouse {' '.join(arguments)} failed: {done.stderr.strip()[-800:]}")
         return done.stdout
@@ -181,7 +183,7 @@ class Airflow:
     def _settings(self) -> str:
         owner, ports = self.metadata, self.ports
         database = f"{owner.owner}:{owner.password}@{LOOPBACK}:{owner.port}/{DATABASE}"
-        sections = {
+        sections: dict[str, dict[str, object]] = {
             "core": {
                 "dags_folder": self.dags,
                 "plugins_folder": self.plugins,

@@ -112,6 +112,16 @@ class AirflowApi:
             },
         )
 
+    def cancel_backfills(self, dag_id: str) -> None:
+        """Cancel what an interrupted caller left unfinished: Airflow allows one active backfill of a DAG."""
+        for backfill in self._all("/backfills", "backfills", dag_id=dag_id):
+            if backfill["completed_at"] is None:
+                self.call("PUT", f"/backfills/{backfill['id']}/cancel")
+
+    def changed_tasks(self, since: str) -> list[Json]:
+        """Task instances of any run that changed after the moment ``since``, ISO 8601 with zone."""
+        return self._all("/dags/~/dagRuns/~/taskInstances", "task_instances", updated_at_gte=since)
+
     def backfill(self, backfill_id: int) -> Json:
         """One backfill; ``completed_at`` is set when all its runs have ended."""
         return self.call("GET", f"/backfills/{backfill_id}")

@@ -119,7 +119,7 @@ class Alluxio:
 
         :raises OSError: nobody answers.
         """
-        with urllib.request.urlopen(f"{self.web}/api/v1/master/info", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.web}/api/v1/master/info", timeout=5) as answer:  # noqa: S310 - http
             info: dict[str, Any] = json.load(answer)
             return info
 
@@ -203,7 +203,8 @@ class Alluxio:
         return [
             java_program(), f"-Xmx{HEAP}", "-XX:+UseSerialGC",
             f"-Djava.io.tmpdir={folder / 'temporary'}",
-            f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}", f"-Dalluxio.site.conf.dir={configuration}",
+            f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}",
+            f"-Dalluxio.site.conf.dir={configuration}",
             f"-Dalluxio.logs.dir={self.state / 'run'}", f"-Dlog4j2.configurationFile={configuration}/log4j2.properties",
             "-XX:-UsePerfData",
             f"@{self._class_path_file}", main_class, *arguments,

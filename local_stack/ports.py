@@ -15,7 +15,6 @@ class Ports:
     """One TCP port per server, all on the loopback interface; Alluxio's defaults are its own standard ones."""
 
     airflow: int = 8080
-    airflow_task_logs: int = 8793
     source: int = 15432
     metadata: int = 15433
     alluxio_master: int = 19998

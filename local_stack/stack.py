@@ -17,10 +17,23 @@ from local_stack.class_data import ensure_class_data_archive
 from local_stack.jars import ensure_jars
 from local_stack.ports import Ports
 from local_stack.postgres import PostgresServer
+from local_stack.preflight import check_java, check_memory, check_ports, check_python
 from local_stack.processes import Service
 
 DEFAULT_STATE = REPOSITORY / ".local"
 STORE_MEMORY = 2 << 30
+"""Bytes that the demo's store may hold."""
+
+_PORT_HOLDERS = {
+    "airflow": "airflow-api-server",
+    "source": "postgres-source",
+    "metadata": "postgres-metadata",
+    "alluxio_master": "alluxio-master",
+    "alluxio_master_web": "alluxio-master",
+    "alluxio_worker": "alluxio-worker",
+    "alluxio_worker_web": "alluxio-worker",
+    "alluxio_proxy_web": "alluxio-proxy",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Stack:
     """
 
     state: Path = DEFAULT_STATE
-    ports: Ports = Ports()
+    ports: Ports = field(default_factory=Ports)
     memory: int = STORE_MEMORY
     dags: Path = REPOSITORY / "dags"
     variables: dict[str, str] = field(default_factory=dict)
@@ -66,13 +79,12 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """What the demo's manifest reads from the environment."""
-        archive = ensure_class_data_archive()
         return {
             "WAREHOUSE_STORE_URI": self.alluxio.uri,
             "WAREHOUSE_STORE_WEB": self.alluxio.web,
             "WAREHOUSE_STORE_S3": self.alluxio.s3,
             "WAREHOUSE_JARS": str(ensure_jars("spark")),
-            "WAREHOUSE_CLASS_DATA_ARCHIVE": str(archive or ""),
+            "WAREHOUSE_CLASS_DATA_ARCHIVE": str(ensure_class_data_archive()),
         }
 
     @property
@@ -84,6 +96,18 @@ class Stack:
             *self.alluxio.services.values(),
             *self.airflow.services.values(),
         ]
+
+    def check(self) -> None:
+        """Refuse a machine on which this stack cannot start; what runs already counts as ours.
+
+        :raises StackError: saying what is missing.
+        """
+        check_python()
+        check_java()
+        running = {service.name for service in self.services if service.is_running()}
+        check_ports(self.ports, skip=[port for port, service in _PORT_HOLDERS.items() if service in running])
+        if not self.alluxio.is_running():
+            check_memory(self.memory)
 
     def start_data(self) -> None:
         """Start the source, loaded, and Alluxio; not Airflow. What runs already is kept.

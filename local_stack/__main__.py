@@ -1,0 +1,78 @@
+"""``python -m local_stack``: set up, start, stop and show the demo's services, and run the demo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from local_stack.class_data import ensure_class_data_archive
+from local_stack.errors import StackError
+from local_stack.jars import SETS, ensure_jars, write_lock
+from local_stack.preflight import check_java, check_python
+from local_stack.stack import Stack
+
+
+def _preflight() -> None:
+    check_python()
+    check_java()
+
+
+def _setup() -> None:
+    for name in SETS:
+        ensure_jars(name)
+    ensure_class_data_archive()
+
+
+def _start() -> None:
+    stack = Stack()
+    stack.check()
+    stack.start(lambda phase, seconds: print(f"{phase}: {seconds:.0f} s", flush=True))
+    print(f"Airflow: {stack.airflow.url} (login admin / {stack.airflow.password})")
+
+
+def _stop() -> None:
+    Stack().stop()
+
+
+def _status() -> None:
+    for name, pid in Stack().status().items():
+        print(f"{name:24} {'runs, pid ' + str(pid) if pid else 'does not run'}")
+
+
+def _demo() -> None:
+    from local_stack.demo import run_demo  # noqa: PLC0415 - needs the environment that `setup` makes
+
+    run_demo(Stack())
+
+
+_COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
+    "preflight": (_preflight, "check Python and Java"),
+    "setup": (_setup, "download the jars and make the class-data archive"),
+    "start": (_start, "start all services"),
+    "stop": (_stop, "end all services and free the memory"),
+    "status": (_status, "show which services run"),
+    "demo": (_demo, "start all services and run the demo"),
+    "lock-jars": (write_lock, "resolve the jars and write jars.lock"),
+}
+
+
+def main() -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local_stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (_, help_text) in _COMMANDS.items():
+        commands.add_parser(name, help=help_text)
+    try:
+        _COMMANDS[parser.parse_args().command][0]()
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; `make stop` ends the services", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

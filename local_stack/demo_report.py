@@ -1,0 +1,122 @@
+"""What the demo prints: snapshots, trainings, and the same rows read from the store and from the source."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from local_stack import nycflights
+from local_stack.airflow_api import AirflowApi, Json
+from local_stack.class_data import ensure_class_data_archive
+from local_stack.errors import StackError
+from local_stack.spark import submit
+from local_stack.stack import Stack
+
+# The contract travels with spark_jobs/, which is on the path of Airflow's processes and of the Makefile's.
+from warehouse.job_spec import (  # isort: skip
+    PASSWORD_VARIABLE,
+    SnapshotResult,
+    TrainResult,
+    ValidateResult,
+    from_json,
+)
+
+_PAGE = 1000
+_NAMESPACE = "snapshots"
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Of the data files below a folder of the store: how many, their bytes, and the part in memory (0 to 100)."""
+
+    files: int
+    bytes: int
+    percentage: float
+
+
+def in_memory(stack: Stack, folder: str) -> InMemory:
+    """Ask Alluxio about every file below ``folder``, a path in it.
+
+    :raises OSError: Alluxio does not answer.
+    """
+    files = list(_files(stack, folder))
+    size = sum(int(file["size"].removesuffix("B")) if file["size"].endswith("B") else 0 for file in files)
+    held = [float(file["inAlluxioPercentage"]) for file in files]
+    return InMemory(len(files), size, min(held, default=0.0))
+
+
+def _files(stack: Stack, folder: str) -> Iterator[Json]:
+    query = urllib.parse.urlencode({"path": folder, "offset": 0, "limit": _PAGE})
+    with urllib.request.urlopen(f"{stack.alluxio.web}/api/v1/master/webui_browse?{query}", timeout=10) as answer:  # noqa: S310
+        listing = json.load(answer)
+    for entry in listing["fileInfos"]:
+        if entry["isDirectory"]:
+            yield from _files(stack, entry["absolutePath"])
+        else:
+            yield entry
+
+
+def print_snapshots(console: Console, stack: Stack, api: AirflowApi, runs: Sequence[tuple[str, str]]) -> None:
+    """A line per snapshot that the runs, pairs of DAG and run id, published.
+
+    :raises StackError: a snapshot has other rows than its source, or is not in memory as a whole.
+    """
+    table = Table("table", "as of", title="Snapshots")
+    for heading in ("source rows", "stored rows", "bytes", "in memory", "seconds"):
+        table.add_column(heading, justify="right")
+    wrong = []
+    for dag_id, run_id in runs:
+        captured = from_json(SnapshotResult, api.xcom(dag_id, run_id, "snapshot"))
+        capture_seconds = {capture.table: capture.seconds for capture in captured.captures}
+        for published in from_json(ValidateResult, api.xcom(dag_id, run_id, "validate")).published:
+            record = published.record
+            folder = f"/warehouse/{_NAMESPACE}/{record.table}/data"
+            if record.history == "interval":
+                folder += f"/_as_of={record.as_of}"
+            held = in_memory(stack, folder)
+            if record.rows != record.source_rows or (record.rows and held.percentage < 100):  # noqa: PLR2004
+                wrong.append(f"{record.table} as of {record.as_of}")
+            table.add_row(
+                record.table, record.as_of, f"{record.source_rows:,}", f"{record.rows:,}", f"{record.bytes:,}",
+                f"{held.percentage:.0f} %", f"{capture_seconds[record.table] + published.seconds:.1f}",
+            )  # fmt: skip
+    console.print(table)
+    if wrong:
+        raise StackError(f"not all rows of the source are in memory: {', '.join(wrong)}")
+
+
+def print_trainings(console: Console, api: AirflowApi, run_ids: Sequence[str]) -> None:
+    """A line per training run, with its metrics."""
+    results = [from_json(TrainResult, api.xcom("training_late_departures", run_id, "train")) for run_id in run_ids]
+    names = sorted({name for result in results for name in result.metrics})
+    table = Table("training", "as of", title="Trainings")
+    for name in [*names, "seconds"]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for result in results:
+        metrics = [f"{result.metrics[name]:,.4g}" if name in result.metrics else "" for name in names]
+        table.add_row(result.training, result.as_of, *metrics, f"{result.seconds:.1f}")
+    console.print(table)
+
+
+def print_read_timing(console: Console, stack: Stack, name: str, as_of: str) -> None:
+    """How long the same full read takes from the store and from the source."""
+    output = submit(
+        Path(__file__).with_name("read_timing.py"),
+        [stack.alluxio.uri, name, as_of, stack.source_url, nycflights.READER],
+        store=stack.alluxio.uri,
+        class_data_archive=ensure_class_data_archive(),
+        environment={PASSWORD_VARIABLE: nycflights.reader_password(stack.source)},
+    )
+    timing = json.loads(output.strip().splitlines()[-1])
+    source, store = timing["source_seconds"], timing["store_seconds"]
+    console.print(
+        f"  {name} as of {as_of}, {timing['rows']:,} rows, every column: from the source {source:.2f} s "
+        f"(Spark JDBC, 2 connections), from Alluxio {store:.2f} s: {source / store:.1f} times as fast"
+    )
