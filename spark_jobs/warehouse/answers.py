@@ -26,7 +26,8 @@ from warehouse.job_spec import (
     from_json,
     to_json,
 )
-from warehouse.session import job_session, jvm_of
+from warehouse.jvm import jvm_of
+from warehouse.session import job_session
 from warehouse.vendor_errors import causes_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)

@@ -19,7 +19,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from warehouse.dialects import Dialect, DialectError, dialect_for
 from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateLost
 from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec
-from warehouse.session import java_array, jvm_of
+from warehouse.jvm import java_array, jvm_of
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:

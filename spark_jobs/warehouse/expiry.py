@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
 from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
+from warehouse.jvm import jvm_of
 from warehouse.publish import main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
-from warehouse.session import jvm_of
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from py4j.protocol import Py4JJavaError
 
 from warehouse.failures import TableNotInStore
-from warehouse.session import java_array, jvm_of
+from warehouse.jvm import java_array, jvm_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from warehouse.failures import BranchChanged, BranchGone
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, reference_names
 from warehouse.job_spec import SnapshotRecord, StoreSpec, to_json
+from warehouse.jvm import jvm_of
 from warehouse.records import records_of
-from warehouse.session import jvm_of
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warehouse.job_spec import StoreSpec
-from warehouse.session import jvm_of
+from warehouse.jvm import jvm_of
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

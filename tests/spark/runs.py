@@ -29,9 +29,9 @@ from warehouse.job_spec import (
     ValidateJob,
     ValidateResult,
 )
+from warehouse.jvm import jvm_of
 from warehouse.publish import data_files
 from warehouse.records import read_records
-from warehouse.session import jvm_of
 from warehouse.validation import validate_snapshots
 
 from local_stack.postgres import PostgresServer

@@ -1,0 +1,19 @@
+"""The driver's JVM as py4j shows it. Jobs run with a classic session, which always has one; a Connect session has not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def jvm_of(session: SparkSession) -> Any:
+    """Root of the JVM's packages."""
+    return session._jvm
+
+
+def java_array(session: SparkSession, element_class: Any, length: int) -> Any:
+    """A new Java array."""
+    gateway: Any = session._sc._gateway
+    return gateway.new_array(element_class, length)
