@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -17,14 +16,3 @@ def job_session(application: str) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
-
-
-def jvm_of(session: SparkSession) -> Any:
-    """The driver's JVM as py4j shows it; jobs run with a classic session, which always has one."""
-    return session._jvm
-
-
-def java_array(session: SparkSession, element_class: Any, length: int) -> Any:
-    """A new Java array."""
-    gateway: Any = session._sc._gateway
-    return gateway.new_array(element_class, length)
