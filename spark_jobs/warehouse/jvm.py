@@ -1,4 +1,4 @@
-"""The driver's JVM as py4j shows it. Jobs run with a classic session, which always has one; a Connect session has not."""
+"""The driver's JVM as py4j shows it: a job's classic session always has one, a Connect session has none."""
 
 from __future__ import annotations
 
