@@ -32,7 +32,9 @@ class Cause:
     sql_state: str | None = None
 
 
-def source_failure(chain: list[Cause], source: str, user: str | None, table: str | None) -> JobError | None:
+def source_failure(  # noqa: PLR0911  # one return per class of SQLSTATEs
+    chain: list[Cause], source: str, user: str | None, table: str | None
+) -> JobError | None:
     """The failure that a chain of Java exceptions from a JDBC driver means, or None where no driver is in it."""
     cause = next((c for c in reversed(chain) if c.sql_state), None)
     if cause is None or cause.sql_state is None:

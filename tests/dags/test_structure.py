@@ -54,7 +54,10 @@ def test_a_training_is_one_task(dags: dict) -> None:
 def test_snapshots_have_data_intervals_in_the_sources_time_zone(dags: dict) -> None:
     dag = dags["snapshot_flights"]
     assert dag.schedule == CronDataIntervalTimetable("@daily", timezone="UTC")
-    assert (dag.start_date, dag.end_date) == (pendulum.datetime(2013, 6, 1), pendulum.datetime(2013, 12, 31, 23, 59, 59))
+    assert (dag.start_date, dag.end_date) == (
+        pendulum.datetime(2013, 6, 1),
+        pendulum.datetime(2013, 12, 31, 23, 59, 59),
+    )
     assert dags["snapshot_reference"].end_date is None
     assert not dag.catchup
 

@@ -52,12 +52,13 @@ def test_may_be_captured(schedule: Schedule, as_of: str, lateness: timedelta | N
         ),
         pytest.param(
             DAILY_UTC, "2013-06-12", timedelta(hours=12), "2013-06-13T12:00:01Z",
-            "its history is 'current', so the source knows it only as it is now, 12 h after the end of the interval (its "
-            "lateness allows 12 h); capture the newest complete interval instead, or give the table a history that "
+            "its history is 'current', so the source knows it only as it is now, 12 h after the end of the interval "
+            "(its lateness allows 12 h); capture the newest complete interval instead, or give the table a history that "
             "reaches back", id="a second too late",
         ),
         pytest.param(
-            DAILY_BERLIN, "2024-03-31", timedelta(hours=1), "2024-03-31T23:00:01Z", "60 min|1 h", id="a day of 23 hours",
+            DAILY_BERLIN, "2024-03-31", timedelta(hours=1), "2024-03-31T23:00:01Z", "(its lateness allows 1 h)",
+            id="a day of 23 hours",
         ),
         pytest.param(
             DAILY_BERLIN, "2024-10-27", None, "2024-10-27T22:30:00Z",
@@ -69,5 +70,5 @@ def test_may_not_be_captured(schedule: Schedule, as_of: str, lateness: timedelta
     with pytest.raises(ImpossibleHistory) as refused:
         ensure_capturable("flights", lateness, schedule.interval_of_label(as_of), pendulum.parse(now))
     assert str(refused.value).startswith(f"flights cannot be captured as of {as_of}: ")
-    assert any(part in str(refused.value) for part in reason.split("|"))
+    assert reason in str(refused.value)
     assert (refused.value.table, refused.value.as_of) == ("flights", as_of)
