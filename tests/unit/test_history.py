@@ -53,8 +53,8 @@ def test_may_be_captured(schedule: Schedule, as_of: str, lateness: timedelta | N
         pytest.param(
             DAILY_UTC, "2013-06-12", timedelta(hours=12), "2013-06-13T12:00:01Z",
             "its history is 'current', so the source knows it only as it is now, 12 h after the end of the interval "
-            "(its lateness allows 12 h); capture the newest complete interval instead, or give the table a history that "
-            "reaches back", id="a second too late",
+            "(its lateness allows 12 h); capture the newest complete interval instead, or give the table a history "
+            "that reaches back", id="a second too late",
         ),
         pytest.param(
             DAILY_BERLIN, "2024-03-31", timedelta(hours=1), "2024-03-31T23:00:01Z", "(its lateness allows 1 h)",
