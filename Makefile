@@ -47,23 +47,57 @@ status: ## show which of the demo's services run
 	@$(PYTHON) -m local_stack status
 
 .PHONY: test
-test: setup ## run all tests but the long ones
-	$(PYTHON) -m pytest
+test: setup test-unit test-spark test-e2e ## run all tests
 
 .PHONY: test-unit
-test-unit: setup ## run the tests that start nothing
+test-unit: setup ## run the tests that start no service
 	$(PYTHON) -m pytest tests/unit tests/dags
 
+.PHONY: test-spark
+test-spark: setup ## run the Spark jobs' tests on PostgreSQL, Alluxio and tmpfs
+	$(PYTHON) -m pytest tests/spark
+
+.PHONY: test-e2e
+test-e2e: setup ## run the tests against a running Airflow, its scheduler and all services
+	$(PYTHON) -m pytest tests/e2e
+
 .PHONY: lint
-lint: setup ## run the linter and the type checker
+lint: setup lint-style lint-types lint-imports lint-schema ## run every check of the sources
+
+.PHONY: lint-style
+lint-style:
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/ruff format --check $(SOURCES)
+
+.PHONY: lint-types
+lint-types:
 	$(VENV)/bin/mypy plugins spark_jobs local_stack bench
+
+.PHONY: lint-imports
+lint-imports:
+	$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: lint-schema
+lint-schema:
+	$(PYTHON) -m logical_warehouse schema --check
+	$(PYTHON) -m logical_warehouse lint
 
 .PHONY: format
 format: setup ## format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	$(VENV)/bin/ruff format $(SOURCES)
+
+.PHONY: shell
+shell: ## open a Python with a Spark session on the demo's store
+	@$(PYTHON) -i -m local_stack.shell
+
+.PHONY: airflow
+airflow: ## run an airflow command in the demo: make airflow ARGS="dags list"
+	@$(PYTHON) -m local_stack airflow $(ARGS)
+
+.PHONY: warehouse
+warehouse: ## run a command of this package in the demo: make warehouse ARGS="trainings pending late_departures"
+	@$(PYTHON) -m local_stack logical_warehouse $(ARGS)
 
 .PHONY: bench
 bench: setup ## measure against plain Spark, connectorx and COPY; writes docs/

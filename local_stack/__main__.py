@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -46,6 +47,11 @@ def _demo() -> None:
     run_demo(Stack())
 
 
+def _run_module(module: str, arguments: list[str]) -> None:
+    """Become ``python -m module`` in the environment of the demo's Airflow."""
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], Stack().airflow.environment)  # noqa: S606
+
+
 _COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "preflight": (_preflight, "check Python and Java"),
     "setup": (_setup, "download the jars and make the class-data archive"),
@@ -59,6 +65,8 @@ _COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
 
 def main() -> int:
     """Run one command; returns the exit code."""
+    if sys.argv[1:2] in (["airflow"], ["logical_warehouse"]):
+        _run_module(sys.argv[1], sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m local_stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (_, help_text) in _COMMANDS.items():
