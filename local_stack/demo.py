@@ -51,6 +51,8 @@ def run_demo(stack: Stack) -> None:
     :raises StackError: a service, a run or a check of the result failed.
     """
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=120)  # a log: lines need not fit a screen of 80
     started = time.monotonic()
     stack.check()
     with _phase(console, "services"):

@@ -14,6 +14,10 @@ from local_stack.errors import StackError
 from local_stack.jars import ensure_jars
 from local_stack.java import java_home
 
+# The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
+from warehouse.job_spec import StoreSpec  # isort: skip
+from warehouse.spark_conf import spark_conf  # isort: skip
+
 _SPARK_JOBS = Path(__file__).resolve().parent.parent / "spark_jobs"
 TIMEOUT = 300
 """Seconds."""
@@ -35,12 +39,6 @@ def submit(
     :param environment: more variables, where passwords belong.
     :raises StackError: it failed, with the end of its error output.
     """
-    sys.path.insert(0, str(_SPARK_JOBS))
-    try:
-        from warehouse.job_spec import StoreSpec  # noqa: PLC0415 - the other half of the project, on the path only now
-        from warehouse.spark_conf import spark_conf  # noqa: PLC0415
-    finally:
-        sys.path.remove(str(_SPARK_JOBS))
     scripts = Path(sys.prefix) / "bin"
     with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SHARED_MEMORY) as scratch:
         archive = str(class_data_archive) if class_data_archive else None
