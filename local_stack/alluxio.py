@@ -107,6 +107,9 @@ class Alluxio:
             return False
         if len(info["workers"]) != 1 or info["lostWorkers"] or info["capacity"]["total"] < self.memory:
             return False
+        # For half a minute the master still counts a worker that was killed.
+        if info["workers"][0]["startTimeMs"] < self.services["worker"].started_at * 1000:
+            return False
         request = urllib.request.Request(f"{self.s3}/", headers={"Authorization": _ANY_KEY})  # noqa: S310 - http
         try:
             urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
