@@ -15,6 +15,10 @@ ALLUXIO_PROPERTIES = {
 """Client properties wherever the store is Alluxio. Source: Alluxio 2.9 properties list."""
 
 
+NATIVE_LIBRARIES = "/tmp"  # noqa: S108  # code, no data
+"""Where codecs unpack their native libraries: a hardened machine mounts ``/dev/shm`` noexec, and they would not load."""
+
+
 def spark_conf(
     store: StoreSpec, *, scratch_dir: str, class_data_archive: str | None = None, small: bool = False
 ) -> dict[str, str]:
@@ -59,6 +63,7 @@ def spark_conf(
 
 def _java_options(scratch_dir: str, class_data_archive: str | None, small: bool) -> str:
     options = ["-Duser.timezone=UTC", f"-Djava.io.tmpdir={scratch_dir}", "-XX:+UseSerialGC", "-Xshare:auto"]
+    options += [f"-D{name}={NATIVE_LIBRARIES}" for name in ("ZstdTempFolder", "org.xerial.snappy.tempdir")]
     if class_data_archive:
         options.append(f"-XX:SharedArchiveFile={class_data_archive}")
     if small:
