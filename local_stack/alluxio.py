@@ -206,6 +206,7 @@ class Alluxio:
         return [
             java_program(), f"-Xmx{HEAP}", "-XX:+UseSerialGC",
             f"-Djava.io.tmpdir={folder / 'temporary'}",
+            f"-Dio.netty.native.workdir={configuration}",  # a hardened /dev/shm is noexec
             f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}",
             f"-Dalluxio.site.conf.dir={configuration}",
             f"-Dalluxio.logs.dir={self.state / 'run'}", f"-Dlog4j2.configurationFile={configuration}/log4j2.properties",

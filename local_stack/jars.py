@@ -188,14 +188,16 @@ def _ivy_file(dependencies: Iterable[str], excluded: Sequence[str] = ()) -> str:
 
 def _run_ivy(ivy_file: str, work: Path, pattern: str, *, poms: bool) -> None:
     """One run of Ivy with a cache of its own: two runs in one cache would wait for each other."""
-    repository = os.environ.get(REPOSITORY_VARIABLE, versions.MAVEN_CENTRAL)
+    mirror = os.environ.get(REPOSITORY_VARIABLE)
+    root = f" root={quoteattr(mirror)}" if mirror else ""  # without, Ivy knows where Maven Central is
+    repository = mirror or "Maven Central"
     cache = Path(tempfile.mkdtemp(prefix="cache-", dir=work))
     settings, module = cache / "settings.xml", cache / "ivy.xml"
     module.write_text(ivy_file)
     settings.write_text(
         f'<ivysettings><settings defaultResolver="central"/><caches defaultCacheDir={quoteattr(str(cache))}/>'
         f'<resolvers><ibiblio name="central" m2compatible="true" usepoms="{str(poms).lower()}" checksums=""'
-        f' useMavenMetadata="false" root={quoteattr(repository)}/></resolvers></ivysettings>'
+        f' useMavenMetadata="false"{root}/></resolvers></ivysettings>'
     )
     java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-cp", _ivy_class_path()]
     arguments = ["-settings", str(settings), "-ivy", str(module), "-retrieve", pattern, "-types", "jar", "bundle"]

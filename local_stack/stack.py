@@ -72,6 +72,11 @@ class Stack:
         return Airflow(self.state, self.ports, self.metadata, self.environment | self.variables, self.dags)
 
     @property
+    def _bare_airflow(self) -> Airflow:
+        """Enough to find and end its processes, without the jars and the archive that the environment names."""
+        return Airflow(self.state, self.ports, self.metadata)
+
+    @property
     def source_url(self) -> str:
         """JDBC URL of the source, without user or password."""
         return self.source.jdbc_url(nycflights.DATABASE)
@@ -94,7 +99,7 @@ class Stack:
             self.source.service,
             self.metadata.service,
             *self.alluxio.services.values(),
-            *self.airflow.services.values(),
+            *self._bare_airflow.services.values(),
         ]
 
     def check(self) -> None:
@@ -135,7 +140,7 @@ class Stack:
 
     def stop(self) -> None:
         """End every process and free the memory; databases and logs stay. Idempotent."""
-        self.airflow.stop()
+        self._bare_airflow.stop()
         self.alluxio.stop()
         self.metadata.stop()
         self.source.stop()

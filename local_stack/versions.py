@@ -6,8 +6,6 @@ later shaded clients are not on Maven Central). `python -m local_stack lock-jars
 
 from __future__ import annotations
 
-MAVEN_CENTRAL = "https://repo1.maven.org/maven2/"
-
 JAVA_MINIMUM = 17
 PYTHON = (3, 11)
 

@@ -16,7 +16,7 @@ ALLUXIO_PROPERTIES = {
 
 
 NATIVE_LIBRARIES = "/tmp"  # noqa: S108  # code, no data
-"""Where codecs unpack their native libraries: a hardened machine mounts ``/dev/shm`` noexec, and they would not load."""
+"""Where codecs unpack their native libraries: a hardened machine mounts ``/dev/shm`` noexec, where none would load."""
 
 
 def spark_conf(
