@@ -13,6 +13,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,11 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
 from warehouse.answers import write_text
+from warehouse.coverage import NoSuchSnapshot
+from warehouse.failures import RetryableError
 from warehouse.job_spec import InputRead, TrainJob, TrainResult
-from warehouse.reading import read_input
+from warehouse.jvm import jvm_of
+from warehouse.reading import UnknownTable, read_input
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -31,6 +35,17 @@ Learn = Callable[[Mapping[str, DataFrame], Mapping[str, object]], tuple[Pipeline
 """Inputs by table name and the manifest's arguments → fitted model and its metrics."""
 
 POINTER = "current.json"
+
+
+@dataclass(eq=False)
+class InputNotCaptured(RetryableError):
+    """A `latest` input without any snapshot: the training does not wait for it, its retries may see it arrive."""
+
+    table: str
+    training: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}, an input of the training {self.training}, was never captured; run its snapshot"
 
 
 def run_training(session: SparkSession, job: TrainJob, learn: Learn) -> TrainResult:
@@ -77,7 +92,12 @@ def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFr
     frames: dict[str, DataFrame] = {}
     reads: list[InputRead] = []
     for spec in job.inputs:
-        frames[spec.table], read = read_input(session, job.store, spec, job.as_of, keep_as=keep_as)
+        try:
+            frames[spec.table], read = read_input(session, job.store, spec, job.as_of, keep_as=keep_as)
+        except (UnknownTable, NoSuchSnapshot) as error:
+            if spec.mode != "latest":
+                raise
+            raise InputNotCaptured(spec.table, job.training) from error
         first, last = read.as_of[0], read.as_of[-1]
         dates = first if first == last else f"{first} to {last}"
         print(f"{read.table}: {read.rows} rows of {dates}, Iceberg snapshot {read.iceberg_snapshot_id}", flush=True)
@@ -130,6 +150,5 @@ def _remove_others(session: SparkSession, root: str, keep: set[str | None]) -> N
 
 
 def _file_system(session: SparkSession, path: str) -> tuple[Any, Any]:
-    jvm: Any = session._jvm
-    java_path = jvm.org.apache.hadoop.fs.Path(path)
+    java_path = jvm_of(session).org.apache.hadoop.fs.Path(path)
     return java_path.getFileSystem(session._jsc.hadoopConfiguration()), java_path

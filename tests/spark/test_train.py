@@ -17,7 +17,7 @@ from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
 from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, SourceSpec, StoreSpec, TrainJob, TrainResult
 from warehouse.late_departures import CannotTrain, train
-from warehouse.training import current_folder, load_model, run_training
+from warehouse.training import InputNotCaptured, current_folder, load_model, run_training
 
 from local_stack import nycflights
 from local_stack.alluxio import Alluxio
@@ -148,6 +148,11 @@ def test_kept_inputs_are_tagged(published: Runs) -> None:
 def test_a_missing_day_is_named_and_may_come(published: Runs) -> None:
     with pytest.raises(MissingIntervals, match="table flights as of 2013-06-04 lacks 2013-06-03, 2013-06-04"):
         learn(published, job(published, "2013-06-04", inputs=(InputSpec("flights", "window", 2), *INPUTS[1:])))
+
+
+def test_a_reference_table_that_was_never_captured_may_come(published: Runs) -> None:
+    with pytest.raises(InputNotCaptured, match=r"table airports, an input of the training \w+, was never captured"):
+        learn(published, job(published, inputs=(*INPUTS, InputSpec("airports", "latest"))))
 
 
 def test_a_training_without_a_date_is_refused(published: Runs) -> None:
