@@ -119,5 +119,5 @@ def print_read_timing(console: Console, stack: Stack, name: str, as_of: str) -> 
     console.print(
         f"  {name} as of {as_of}, {timing['rows']:,} rows, every column:\n"
         f"  from the source {source:.2f} s (Spark JDBC, 2 connections), from Alluxio {store:.2f} s\n"
-        "  so few rows are all overhead, and the source is idle and on this machine: see docs/benchmarks.md for 6 million"
+        "  so few rows are all overhead, and the source is idle and local: docs/benchmarks.md reads 6 million"
     )
