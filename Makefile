@@ -15,8 +15,8 @@ SYSTEM_PYTHON := $(firstword $(foreach name,python3.11 python3,$(shell command -
 
 .PHONY: help
 help: ## list every task
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1 — \2/' | column -t -s '—' 2>/dev/null \
-	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1 — \2/' | column -t -s '—' 2>/dev/null \
+	  || grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /'
 
 .PHONY: setup
 setup: $(VENV)/.installed ## create .venv, download the jars, make the class-data archive (nothing to do when current)

@@ -1,5 +1,7 @@
 """What every dialect can do, and the SQL that is the same in all of them."""
 
+# ruff: noqa: S608 - building SQL is what this package is for; names pass quote(), literals literal()
+
 from __future__ import annotations
 
 from datetime import date, datetime
@@ -13,7 +15,10 @@ class DialectError(ValueError):
 
 
 class Dialect(Protocol):
-    """SQL of one engine. Nothing here runs a statement; arguments are values, never SQL, unless they are called so."""
+    """SQL of one engine. Nothing here runs a statement; arguments are values, never SQL, unless they are called so.
+
+    What has a body here is the same in every engine.
+    """
 
     name: str
     driver_class: str
@@ -30,12 +35,16 @@ class Dialect(Protocol):
 
     def relation(self, schema: str, table: str) -> str:
         """``"schema"."table"``."""
+        return f"{self.quote(schema)}.{self.quote(table)}"
 
     def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
         """``SELECT`` of expressions by alias: ``columns`` is alias → SQL expression."""
+        listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
+        return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
 
     def count_sql(self, relation: str, where_sql: str | None = None) -> str:
         """One row with one number."""
+        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
 
     def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
         """Condition that ``column`` lies in ``[start, end)``, aware datetimes, exact in the source's time zone.

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from warehouse.dialects.dialect import DialectError, local_date, local_wall_time, where_clause
+from warehouse.dialects.dialect import Dialect, DialectError, local_date, local_wall_time
 
 
-class GenericDialect:
+class GenericDialect(Dialect):
     """Standard SQL with ``information_schema``; what an engine does not promise is refused or left out."""
 
     name = "generic"
@@ -26,16 +26,6 @@ class GenericDialect:
         if "\0" in text:
             raise DialectError("a string cannot hold NUL")
         return "'" + text.replace("'", "''") + "'"
-
-    def relation(self, schema: str, table: str) -> str:
-        return f"{self.quote(schema)}.{self.quote(table)}"
-
-    def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
-        listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
-        return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
-
-    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
-        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
 
     def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
         name, kind = self.quote(column), type_name.lower()

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from warehouse.dialects.dialect import SPLIT_KEY, DialectError, local_date, local_wall_time, where_clause
+from warehouse.dialects.dialect import SPLIT_KEY, Dialect, DialectError, local_date, local_wall_time, where_clause
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; the server silently cuts longer names."""
@@ -24,7 +24,7 @@ MAX_DECIMAL_DIGITS = 38
 """Of Spark and Iceberg."""
 
 
-class PostgresqlDialect:
+class PostgresqlDialect(Dialect):
     """SQL of PostgreSQL."""
 
     name = "postgresql"
@@ -46,16 +46,6 @@ class PostgresqlDialect:
             raise DialectError("a string cannot hold NUL")
         # The E form reads the same whatever standard_conforming_strings says.
         return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-    def relation(self, schema: str, table: str) -> str:
-        return f"{self.quote(schema)}.{self.quote(table)}"
-
-    def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
-        listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
-        return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
-
-    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
-        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
 
     def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
         name = self.quote(column)

@@ -1,0 +1,99 @@
+"""SQL that the dialects build: quoting of hostile names, and bounds that are exact in the source's time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from warehouse.dialects import DIALECTS, Dialect, DialectError, dialect_of_url
+
+POSTGRESQL = DIALECTS["postgresql"]
+DAY = (datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_name_with_quotes_stays_one_name(dialect: Dialect) -> None:
+    hostile = 'x"; DROP TABLE accounts; --'
+    assert dialect.quote(hostile) == '"x""; DROP TABLE accounts; --"'
+    assert dialect.relation("public", hostile) == '"public"."x""; DROP TABLE accounts; --"'
+    assert dialect.select({"c0": dialect.quote(hostile)}, '"t"', "a = 1") == (
+        'SELECT "x""; DROP TABLE accounts; --" AS "c0" FROM "t" WHERE a = 1'
+    )
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_what_is_no_name_is_refused(dialect: Dialect, name: str) -> None:
+    with pytest.raises(DialectError, match="is not an identifier"):
+        dialect.quote(name)
+
+
+def test_postgresql_would_cut_a_longer_name() -> None:
+    assert POSTGRESQL.quote("n" * 63)
+    with pytest.raises(DialectError, match="1 to 63 bytes"):
+        POSTGRESQL.quote("ü" * 32)
+
+
+def test_a_literal_stays_one_literal() -> None:
+    assert POSTGRESQL.literal("it's \\ here") == "E'it''s \\\\ here'"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "zone", "expected"),
+    [
+        (
+            "timestamp with time zone", "America/New_York",
+            "\"at\" >= TIMESTAMPTZ '2013-06-01 00:00:00.000000+00' "
+            "AND \"at\" < TIMESTAMPTZ '2013-06-02 00:00:00.000000+00'",
+        ),
+        (
+            "timestamp without time zone", "Europe/Berlin",
+            "\"at\" >= TIMESTAMP '2013-06-01 02:00:00.000000' AND \"at\" < TIMESTAMP '2013-06-02 02:00:00.000000'",
+        ),
+        ("date", "UTC", "\"at\" >= DATE '2013-06-01' AND \"at\" < DATE '2013-06-02'"),
+    ],
+)  # fmt: skip
+def test_an_interval_in_the_terms_of_its_column(type_name: str, zone: str, expected: str) -> None:
+    assert POSTGRESQL.interval_predicate("at", type_name, *DAY, zone) == expected
+
+
+@pytest.mark.parametrize(
+    ("type_name", "start", "zone", "reason"),
+    [
+        ("date", "2013-06-01T06:00+00:00", "UTC", "a date cannot express the bound 2013-06-01 06:00 in UTC"),
+        ("timestamp without time zone", "2013-11-03T05:30+00:00", "America/New_York", "01:30 comes twice"),
+        ("text", "2013-06-01T00:00+00:00", "UTC", "is neither a timestamp nor a date"),
+    ],
+)
+def test_bounds_that_a_column_cannot_express_are_refused(type_name: str, start: str, zone: str, reason: str) -> None:
+    with pytest.raises(DialectError, match=reason):
+        POSTGRESQL.interval_predicate("at", type_name, datetime.fromisoformat(start), DAY[1], zone)
+
+
+def test_places_are_split_without_gap_or_overlap() -> None:
+    expression, conditions = POSTGRESQL.place_split(90, 3)
+    assert expression == "ctid"
+    assert conditions == [
+        "split_key < '(30,0)'::tid",
+        "split_key >= '(30,0)'::tid AND split_key < '(60,0)'::tid",
+        "split_key >= '(60,0)'::tid",
+    ]
+
+
+def test_null_keys_go_to_the_first_split() -> None:
+    first, second = POSTGRESQL.split_conditions("integer", ["5"])
+    assert first == "(split_key < '5'::numeric) OR split_key IS NULL"
+    assert second == "split_key >= '5'::numeric"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("jdbc:postgresql://host:5432/bank", "postgresql"), ("jdbc:oracle:thin:@//host:1521/bank", "generic")],
+)
+def test_a_url_names_its_dialect(url: str, name: str) -> None:
+    assert dialect_of_url(url).name == name
+
+
+def test_what_is_no_jdbc_url_is_refused() -> None:
+    with pytest.raises(DialectError, match="has the form jdbc:"):
+        dialect_of_url("postgresql://host/bank")
