@@ -34,15 +34,16 @@ def main() -> int:
     asked = parser.parse_args()
     console = Console()
     sections: list[Section] = []
+    out = asked.out or (None if asked.only else RESULT)
     with open_stage(Options(asked.scale, asked.runs)) as stage:
         for topic in asked.only or TOPICS:
             console.rule(topic)
-            sections += TOPICS[topic](stage)
-    show(sections, console)
-    out = asked.out or (None if asked.only else RESULT)
-    if out is not None:
-        write_markdown(sections, machine.describe(asked.scale, asked.runs), out)
-        console.print(f"written to {out}")
+            measured = TOPICS[topic](stage)
+            show(measured, console)
+            sections += measured
+            if out is not None:  # after every topic: what was measured is kept if a later one fails
+                write_markdown(sections, machine.describe(asked.scale, asked.runs), out)
+                console.print(f"written to {out}")
     return 0
 
 
