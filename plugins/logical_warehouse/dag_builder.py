@@ -81,7 +81,6 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         end_date=plan.end,
         catchup=False,
         tags=sorted(plan.tags),
-        owner_links={},
         default_args=_default_args(plan),
         params={
             "as_of": Param(
