@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from warehouse.dialects import Dialect, DialectError, dialect_of_url
-from warehouse.dialects.dialect import all_of
+from warehouse.dialects.dialect import CaptureRefused, all_of
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
@@ -87,12 +87,15 @@ class SourceProbe:
             raise MissingColumn(table.name, table.table, missing)
         chosen = [name for name in found if name in wanted]
         for name in chosen:
-            type_name, _, readable = found[name]
-            if not readable:
+            if not found[name][2]:
                 raise NoPrivilege(table.name, table.table, self.address.user)
-            if reason := self.dialect.unsupported(type_name):
-                raise UnsupportedColumn(table.name, name, type_name, reason)
-        return tuple(ColumnSpec(name=name, type=found[name][0], nullable=found[name][1]) for name in chosen)
+        columns = tuple(ColumnSpec(name=name, type=found[name][0], nullable=found[name][1]) for name in chosen)
+        for column in columns:
+            try:
+                self.dialect.capture(column)
+            except CaptureRefused as error:
+                raise UnsupportedColumn(table.name, column.name, column.type, str(error), error.hint) from error
+        return columns
 
     def estimate(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> tuple[int, int]:
         """Rows and bytes that the source's planner expects for the interval; the statement is planned, not run.

@@ -54,7 +54,7 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
         frame = read_table(session, state, read)
         row_bytes = read.estimated_bytes / read.estimated_rows if read.estimated_bytes and read.estimated_rows else None
         with store_errors(job.store.uri, table.name), source_errors(source.name, source.user, table.name):
-            ensure_table(session, job.store, table, frame.schema, source.time_zone)
+            ensure_table(session, job.store, table, read.schema, source.time_zone)
             make_run_branch(session, job.store, job.run, table.name)
             with progress_lines(session, table.name, row_bytes):
                 written = write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)

@@ -136,9 +136,10 @@ class UnsupportedColumn(PermanentError):
     column: str
     type: str
     reason: str
+    hint: str = "exclude it with columns.exclude"
 
     def __str__(self) -> str:
-        return f"table {self.table}: column {self.column!r} of type {self.type} {self.reason}; exclude it"
+        return f"table {self.table}: column {self.column!r} of type {self.type} {self.reason}; {self.hint}"
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
-from pyspark.sql.types import ByteType, DataType, IntegerType, ShortType, StringType, StructField, StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
 from warehouse.failures import SchemaChanged
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, reference_names
@@ -26,30 +26,17 @@ class Written:
     bytes: int
 
 
-def stored_schema(schema: StructType) -> StructType:
-    """The schema in which Iceberg keeps the columns of ``schema``: every column nullable, no type below 32 bits."""
-    return StructType([StructField(field.name, _stored_type(field.dataType)) for field in schema.fields])
-
-
-def _stored_type(data_type: DataType) -> DataType:
-    if isinstance(data_type, ByteType | ShortType):
-        return IntegerType()
-    # JDBC's CHAR and VARCHAR lengths come as metadata of a string.
-    return StringType() if data_type.typeName() in ("char", "varchar") else data_type
-
-
 def ensure_table(session: SparkSession, store: StoreSpec, table: TableSpec, schema: StructType, time_zone: str) -> None:
-    """Create the table, or let it grow by the columns that are new.
+    """Create the table with the columns of ``schema``, or let it grow by those that are new.
 
     :raises SchemaChanged: a stored column is gone or has another type.
     """
-    wanted = stored_schema(schema)
     identifier = quoted(store.identifier(table.name))
     if load_table(session, store.identifier(table.name)) is None:
-        commit_with_retries(lambda: session.sql(_create_sql(identifier, table, wanted, time_zone)))
+        commit_with_retries(lambda: session.sql(_create_sql(identifier, table, schema, time_zone)))
     stored = {field.name: field.dataType for field in session.table(identifier).schema.fields}
     is_interval = stored.pop(AS_OF_COLUMN, None) is not None
-    asked = {field.name: field.dataType for field in wanted.fields}
+    asked = {field.name: field.dataType for field in schema.fields}
     differences = [f"column {name!r} is gone" for name in stored if name not in asked]
     differences += [
         f"column {name!r} is {asked[name].simpleString()}, was {stored[name].simpleString()}"
@@ -60,7 +47,7 @@ def ensure_table(session: SparkSession, store: StoreSpec, table: TableSpec, sche
         differences.append(f"its history is now {table.history.mode!r}")
     if differences:
         raise SchemaChanged(table.name, tuple(differences))
-    if added := [field for field in wanted.fields if field.name not in stored]:
+    if added := [field for field in schema.fields if field.name not in stored]:
         session.sql(f"ALTER TABLE {identifier} ADD COLUMNS ({_columns_sql(added)})")
 
 
@@ -90,15 +77,11 @@ def write_run_branch(
     session: SparkSession, store: StoreSpec, run: RunSpec, table: TableSpec, *, frame: DataFrame, as_of: str
 ) -> Written:
     """Read ``frame`` and write it to the run branch: its interval for interval tables, else the whole table."""
-    rows = frame.select(
-        *(F.col(quoted_name(field.name)).cast(_stored_type(field.dataType)).alias(field.name) for field in frame.schema)
-    )
     target = f"{quoted(store.identifier(table.name))}.`branch_{run.branch}`"
     if table.history.mode == "interval":
-        rows = rows.withColumn(AS_OF_COLUMN, F.lit(as_of))
-        rows.writeTo(target).overwrite(F.col(AS_OF_COLUMN) == F.lit(as_of))
+        frame.withColumn(AS_OF_COLUMN, F.lit(as_of)).writeTo(target).overwrite(F.col(AS_OF_COLUMN) == F.lit(as_of))
     else:
-        rows.writeTo(target).overwrite(F.lit(True))
+        frame.writeTo(target).overwrite(F.lit(True))
     written = load_existing_table(session, store, table.name)
     head = branch_head(written, run.branch)
     assert head is not None, "the write above committed to this branch"

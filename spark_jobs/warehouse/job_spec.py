@@ -22,7 +22,7 @@ from warehouse.spec_json import to_json as to_json
 PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"  # noqa: S105  # a name, not a password
 """Environment variable in which the source's password reaches the driver; never an argument, never in a spec."""
 
-HistoryMode = Literal["interval", "current"]
+HistoryMode = Literal["interval", "valid_between", "time_travel", "current"]
 FailureKind = Literal["permanent", "retryable"]
 InputMode = Literal["window", "all", "latest"]
 
@@ -95,20 +95,38 @@ class IntervalSpec:
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column as ``check`` found it in the source; ``type`` is the source's own name of its type."""
+    """A column as ``check`` found it in the source; ``type`` is the source's own name of its type.
+
+    ``as_kind``: the kind (see ``warehouse.kinds``) as which the manifest wants it captured; None for the type's own.
+    """
 
     name: str
     type: str
     nullable: bool = True
+    as_kind: str | None = None
 
 
 @dataclass(frozen=True)
 class HistorySpec:
-    """How a table knows its past. ``column`` for ``interval``; ``lateness_seconds`` for ``current``."""
+    """How a table knows its past.
+
+    ``interval``: ``column`` says to which interval a row belongs, ``lookback`` how many earlier intervals are captured
+    again. ``valid_between``: columns ``valid_from`` and ``valid_to``, the latter being the first moment at which the
+    row no longer holds or, with ``to_inclusive``, the last at which it does. ``current``: ``lateness_seconds``.
+    """
 
     mode: HistoryMode
     column: str | None = None
     lateness_seconds: int | None = None
+    lookback: int = 0
+    valid_from: str | None = None
+    valid_to: str | None = None
+    to_inclusive: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The source's columns that the mode asks for."""
+        return tuple(name for name in (self.column, self.valid_from, self.valid_to) if name is not None)
 
 
 @dataclass(frozen=True)

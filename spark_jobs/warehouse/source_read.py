@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as sf
+from pyspark.sql.types import DataType, StructField, StructType
+
 from warehouse.consistent_read import SourceState, source_password
-from warehouse.dialects import DialectError
-from warehouse.dialects.dialect import SPLIT_KEY, all_of
+from warehouse.dialects import Dialect, DialectError
+from warehouse.dialects.dialect import SPLIT_KEY, Captured, CaptureRefused, all_of
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
@@ -24,7 +27,7 @@ from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 SMALL_ROWS = 50_000
 """Estimated rows below which one connection is faster than several (a connection costs about 50 ms)."""
@@ -37,12 +40,14 @@ AS_OF_COLUMN = "_as_of"
 class SourceRead:
     """How one table is read. ``conditions``: one per connection, on ``split_key``; empty for a single connection.
 
-    ``where_sql``: the table's filter and interval, in the source's SQL.
+    ``captured``: for each of ``columns`` how it is read. ``where_sql``: the table's filter and interval, in the
+    source's SQL.
     """
 
     table: TableSpec
     relation: str
     columns: tuple[ColumnSpec, ...]
+    captured: tuple[Captured, ...]
     where_sql: str | None
     split_expression: str | None
     conditions: tuple[str, ...]
@@ -53,6 +58,24 @@ class SourceRead:
     def connections(self) -> int:
         """Connections at once: Spark runs one task for each condition."""
         return max(1, len(self.conditions))
+
+    @property
+    def schema(self) -> StructType:
+        """The columns as they are stored: names of the source, every one nullable."""
+        return StructType(
+            [
+                StructField(column.name, DataType.fromDDL(captured.kind.spark_type))
+                for column, captured in zip(self.columns, self.captured, strict=True)
+            ]
+        )
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Alias → SQL expression, in the order of ``columns``.
+
+        The aliases are our own, so that a name with quotes or dots needs quoting in one place only.
+        """
+        return {f"c{index}": captured.sql for index, captured in enumerate(self.captured)}
 
 
 def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> SourceRead:
@@ -68,9 +91,9 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
         where_sql = all_of(table.filter, _interval_predicate(state, table, interval, by_name))
     except DialectError as error:
         raise IntervalNotExpressible(table.name, str(error)) from error
-    captured = tuple(by_name[column.name] for column in table.columns)
-    read = SourceRead(table, relation, captured, where_sql, None, (), None, None)
-    estimate = dialect.estimate_sql(dialect.select(_aliases(state, captured), relation, where_sql))
+    wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
+    read = SourceRead(table, relation, wanted, _captured(dialect, table, wanted), where_sql, None, (), None, None)
+    estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
     if estimate is not None:
         rows, width = dialect.read_estimate(state.value(estimate, table.name) or "")
         read = replace(read, estimated_rows=rows, estimated_bytes=rows * width)
@@ -78,13 +101,12 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
 
 
 def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> DataFrame:
-    """The table's rows in the held state, with the source's column names and no other column; nothing is read yet.
+    """The table's rows in the held state, with the schema ``read.schema``; nothing is read yet.
 
-    Types: Spark's JDBC mapping with timestamps without zone as ``TIMESTAMP_NTZ``.
     :raises JobError: the source refused the probe of the schema.
     """
     source, dialect = state.source, state.dialect
-    columns = _aliases(state, read.columns)
+    columns = read.expressions
     if read.split_expression is not None:
         columns[SPLIT_KEY] = read.split_expression
     query = dialect.select(columns, read.relation, read.where_sql)
@@ -104,12 +126,31 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
     conditions = list(read.conditions) or ["1 = 1"]
     with source_errors(source.name, source.user, read.table.name):
         frame = session.read.jdbc(source.url, f"({query}) source_rows", predicates=conditions, properties=properties)
-    return frame.select(*(frame[alias].alias(c.name) for alias, c in zip(columns, read.columns, strict=False)))
+    return frame.select(
+        *(
+            _decoded(frame[alias], captured).alias(column.name)
+            for alias, column, captured in zip(read.expressions, read.columns, read.captured, strict=True)
+        )
+    )
 
 
-def _aliases(state: SourceState, columns: tuple[ColumnSpec, ...]) -> dict[str, str]:
-    # Names of our own, so that a name with quotes or dots needs quoting in one place only.
-    return {f"c{index}": state.dialect.quote(column.name) for index, column in enumerate(columns)}
+def _decoded(column: Column, captured: Captured) -> Column:
+    """The value of ``captured.kind`` from what travelled. The session's time zone is UTC."""
+    if captured.encoding == "epoch_days":
+        column = sf.date_from_unix_date(column)
+    elif captured.encoding == "epoch_micros":
+        column = sf.timestamp_micros(column)
+    return column.cast(captured.kind.spark_type)
+
+
+def _captured(dialect: Dialect, table: TableSpec, columns: tuple[ColumnSpec, ...]) -> tuple[Captured, ...]:
+    captured = []
+    for column in columns:
+        try:
+            captured.append(dialect.capture(column))
+        except CaptureRefused as error:
+            raise UnsupportedColumn(table.name, column.name, column.type, str(error), error.hint) from error
+    return tuple(captured)
 
 
 def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec, ...]:
@@ -118,7 +159,7 @@ def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec
         raise MissingTable(table.name, table.source_name, state.source.name)
     found = {name: (type_name, nullable, readable) for name, type_name, nullable, readable in rows if name is not None}
     wanted = [column.name for column in table.columns]
-    wanted += [name for name in (table.history.column, table.split.column) if name is not None]
+    wanted += [*table.history.columns, *([table.split.column] if table.split.column is not None else [])]
     if missing := tuple(dict.fromkeys(name for name in wanted if name not in found)):
         raise MissingColumn(table.name, table.source_name, missing)
     if any(found[name][2] != "true" for name in wanted):
@@ -126,8 +167,6 @@ def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec
     seen: set[str] = set()
     for column in table.columns:
         type_name = found[column.name][0] or ""
-        if reason := state.dialect.unsupported(type_name):
-            raise UnsupportedColumn(table.name, column.name, type_name, reason)
         # Spark does not tell upper from lower case.
         if column.name.lower() in seen:
             raise UnsupportedColumn(table.name, column.name, type_name, "differs from another one in case only")

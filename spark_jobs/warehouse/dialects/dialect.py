@@ -4,14 +4,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as wall_time
-from typing import Protocol
+from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
+
+from warehouse.job_spec import ColumnSpec
+from warehouse.kinds import Kind
+
+Encoding = Literal["plain", "epoch_days", "epoch_micros"]
+"""How a captured value travels: as JDBC has it, or a date or timestamp as a whole number since 1970-01-01 (UTC)."""
 
 
 class DialectError(ValueError):
     """Something that the source's SQL cannot say; the message is part of a sentence that names the table."""
+
+
+class CaptureRefused(DialectError):
+    """A column's type that cannot arrive exact; the message says why, ``hint`` which key of the manifest helps."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """How one column is read so that it arrives exact.
+
+    ``sql``: expression over the quoted column in the source's SQL, readable over JDBC as ``encoding`` says.
+    ``refused_sql``: condition, true for the values that no value of ``kind`` equals; a table that has one is refused.
+    ``sql`` gives null for them, so that reading does not break. ``refused_as``: what such values are (``infinite``).
+    """
+
+    sql: str
+    kind: Kind
+    encoding: Encoding = "plain"
+    refused_sql: str | None = None
+    refused_as: str = ""
 
 
 class Dialect(Protocol):
@@ -33,8 +64,13 @@ class Dialect(Protocol):
     def literal(self, text: str) -> str:
         """Quoted string literal."""
 
-    def relation(self, schema: str, table: str) -> str:
-        """``"schema"."table"``."""
+    def relation(self, schema: str, table: str, at: datetime | None = None) -> str:
+        """``"schema"."table"``; with ``at``, an aware datetime, as the source's own history has it at that instant.
+
+        :raises DialectError: the engine keeps no history that SQL can ask for.
+        """
+        if at is not None:
+            raise DialectError(f"{self.name} keeps no history of its tables that SQL can ask for")
         return f"{self.quote(schema)}.{self.quote(table)}"
 
     def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
@@ -88,8 +124,11 @@ class Dialect(Protocol):
     def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
         """For each part the condition on ``split_key``; NULL keys go to the first part."""
 
-    def unsupported(self, type_name: str) -> str | None:
-        """Why a column of this type cannot be captured faithfully yet; None where it can."""
+    def capture(self, column: ColumnSpec) -> Captured:
+        """How ``column`` is read: as ``column.as_kind`` where the manifest says so, else as its type demands.
+
+        :raises CaptureRefused: values of the type cannot arrive exact, or not as that kind.
+        """
 
 
 SPLIT_KEY = "split_key"

@@ -6,7 +6,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from warehouse.dialects.dialect import Dialect, DialectError, local_date, local_wall_time
+from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect, DialectError, local_date, local_wall_time
+from warehouse.job_spec import ColumnSpec
+from warehouse.kinds import Kind, KindName
+
+STANDARD_TYPES: dict[str, KindName] = {
+    "timestamp with time zone": "timestamp",
+    "timestamp": "timestamp_ntz",
+    "date": "date",
+    "boolean": "boolean",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "long",
+    "real": "float",
+    "double precision": "double",
+    "character": "text",
+    "varchar": "text",
+    "binary": "binary",
+    "varbinary": "binary",
+}
+"""Beginning of a type's standard name → kind; the first that fits."""
 
 
 class GenericDialect(Dialect):
@@ -74,5 +93,9 @@ class GenericDialect(Dialect):
     def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
         raise DialectError("this engine cannot be split yet")
 
-    def unsupported(self, type_name: str) -> str | None:
-        return None
+    def capture(self, column: ColumnSpec) -> Captured:
+        name, type_name = self.quote(column.name), column.type.lower()
+        for standard, kind in STANDARD_TYPES.items():
+            if type_name.startswith(standard):
+                return Captured(name, Kind(kind))
+        raise CaptureRefused("is none that standard SQL defines", "exclude it with columns.exclude")

@@ -9,7 +9,18 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from warehouse.dialects.dialect import SPLIT_KEY, Dialect, DialectError, local_date, local_wall_time, where_clause
+from warehouse.dialects.dialect import (
+    SPLIT_KEY,
+    Captured,
+    CaptureRefused,
+    Dialect,
+    DialectError,
+    local_date,
+    local_wall_time,
+    where_clause,
+)
+from warehouse.job_spec import ColumnSpec
+from warehouse.kinds import MAX_DECIMAL_DIGITS, Kind, KindName, decimal
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; the server silently cuts longer names."""
@@ -18,10 +29,18 @@ WITH_TIME_ZONE = re.compile(r"timestamp(\(\d\))? with time zone")
 WITHOUT_TIME_ZONE = re.compile(r"timestamp(\(\d\))? without time zone")
 NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
 TEXT = re.compile(r"text|character varying(\(\d+\))?|character\(\d+\)|name|uuid|json|jsonb")
-PLAIN = {"boolean", "smallint", "integer", "bigint", "real", "double precision", "date", "bytea"}
+PLAIN: dict[str, KindName] = {
+    "boolean": "boolean",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "long",
+    "real": "float",
+    "double precision": "double",
+    "date": "date",
+    "bytea": "binary",
+}
 INTEGERS = {"smallint", "integer", "bigint"}
-MAX_DECIMAL_DIGITS = 38
-"""Of Spark and Iceberg."""
+EXCLUDE = "exclude it with columns.exclude"
 
 
 class PostgresqlDialect(Dialect):
@@ -140,19 +159,24 @@ class PostgresqlDialect(Dialect):
         first, *others = _ranges([None, *literals, None])
         return [f"({first}) OR {SPLIT_KEY} IS NULL" if literals else first, *others]
 
-    def unsupported(self, type_name: str) -> str | None:
-        if type_name in PLAIN or TEXT.fullmatch(type_name):
-            return None
-        if WITH_TIME_ZONE.fullmatch(type_name) or WITHOUT_TIME_ZONE.fullmatch(type_name):
-            return None
+    def capture(self, column: ColumnSpec) -> Captured:
+        name, type_name = self.quote(column.name), column.type
+        if (kind := PLAIN.get(type_name)) is not None:
+            return Captured(name, Kind(kind))
+        if TEXT.fullmatch(type_name):
+            return Captured(name, Kind("text"))
+        if WITH_TIME_ZONE.fullmatch(type_name):
+            return Captured(name, Kind("timestamp"))
+        if WITHOUT_TIME_ZONE.fullmatch(type_name):
+            return Captured(name, Kind("timestamp_ntz"))
         if number := NUMERIC.fullmatch(type_name):
-            precision, scale = int(number[1]), int(number[2])
-            if precision <= MAX_DECIMAL_DIGITS and 0 <= scale <= precision:
-                return None
-            return f"does not fit a decimal of {MAX_DECIMAL_DIGITS} digits"
+            try:
+                return Captured(name, decimal(int(number[1]), int(number[2])))
+            except ValueError:
+                raise CaptureRefused(f"does not fit a decimal of {MAX_DECIMAL_DIGITS} digits", EXCLUDE) from None
         if type_name == "numeric":
-            return "has no precision, so that no decimal holds all of its values"
-        return "cannot be captured faithfully yet"
+            raise CaptureRefused("has no precision, so that no decimal holds all of its values", EXCLUDE)
+        raise CaptureRefused("cannot be captured faithfully yet", EXCLUDE)
 
 
 def _ranges(bounds: list[str | None]) -> list[str]:
