@@ -90,7 +90,15 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
                 title="As-of date",
                 description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date "
                 "of 12 June means the interval before it; no logical date means the last complete interval.",
-            )
+            ),
+            "capture_late": Param(
+                False,
+                type="boolean",
+                title="Capture late",
+                description="Of tables that the source knows only as they are now (history: current): capture them for "
+                "a date that is longer past than their lateness allows. The snapshot is marked late for ever, and "
+                "every reader is warned: it may hold what was not known at its date.",
+            ),
         },
     ) as dag:
         assets = [Asset(name=table.name, uri=asset_uri(plan.store, table.name)) for table in plan.tables]

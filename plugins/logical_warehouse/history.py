@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import assert_never
 
 from pendulum import DateTime
 from warehouse.failures import PermanentError
 
 from logical_warehouse.intervals import Interval
+from logical_warehouse.manifest import History
 
 
 class ImpossibleHistory(PermanentError):
@@ -34,11 +36,14 @@ def ensure_in_range(name: str, interval: Interval, start: DateTime, end: DateTim
         )
 
 
-def ensure_capturable(table: str, lateness: timedelta | None, interval: Interval, now: DateTime) -> None:
-    """Return if ``table`` can honestly be captured for ``interval`` at ``now``.
+def ensure_capturable(
+    table: str, history: History, interval: Interval, now: DateTime, *, capture_late: bool = False
+) -> None:
+    """Return if ``table`` can honestly be captured for ``interval`` at ``now``, as far as the manifest knows.
 
-    ``lateness`` is None for a table that knows its past: any complete interval will do. Otherwise what is read is the
-    table as it is now, so it may be read from the end of the interval until ``lateness`` later.
+    Any mode needs a complete interval. Beyond that, ``interval`` and ``valid_between`` know every date; ``time_travel``
+    those whose end is not older than ``keeps``; ``current`` is read as it is now, so from the end of the interval until
+    ``lateness`` later, or for ever where somebody asked to ``capture_late``: the record says so then.
 
     :raises ImpossibleHistory: otherwise, saying what the source still knows and what to do.
     """
@@ -46,19 +51,55 @@ def ensure_capturable(table: str, lateness: timedelta | None, interval: Interval
         raise ImpossibleHistory(
             table,
             interval.as_of,
-            f"the interval ends at {interval.end:%Y-%m-%dT%H:%MZ}, which is not yet past; run it after that",
+            f"the interval ends at {_minute(interval.end)}, which is not yet past; run it after that",
         )
-    if lateness is not None and now > interval.end + lateness:
+    match history.mode:
+        case "interval" | "valid_between":
+            return
+        case "time_travel":
+            if history.keeps is not None and interval.end < now - history.keeps:
+                raise ImpossibleHistory(
+                    table,
+                    interval.as_of,
+                    f"its history is 'time_travel', which reaches back {_length(history.keeps)} (keeps in the "
+                    f"manifest), and the interval ended {_length(now - interval.end)} ago; capture intervals that end "
+                    f"at {_minute(now - history.keeps)} or later",
+                )
+        case "current":
+            assert history.lateness is not None, "the manifest has a default"
+            if now > interval.end + history.lateness and not capture_late:
+                raise ImpossibleHistory(
+                    table,
+                    interval.as_of,
+                    f"its history is 'current', so the source knows it only as it is now, "
+                    f"{_length(now - interval.end)} after the end of the interval (its lateness allows "
+                    f"{_length(history.lateness)}); capture the newest complete interval instead, give the table a "
+                    "history that reaches back, or trigger this date with capture_late, which marks the snapshot late "
+                    "for ever",
+                )
+        case _:
+            assert_never(history.mode)
+
+
+def ensure_source_knows(table: str, interval: Interval, begins: DateTime) -> None:
+    """Return if the source's own history of ``table``, which ``begins`` then, reaches the end of the interval.
+
+    :raises ImpossibleHistory: otherwise.
+    """
+    if interval.end <= begins:
         raise ImpossibleHistory(
             table,
             interval.as_of,
-            f"its history is 'current', so the source knows it only as it is now, {_ago(now - interval.end)} after "
-            f"the end of the interval (its lateness allows {_ago(lateness)}); capture the newest complete interval "
-            "instead, or give the table a history that reaches back",
+            f"its history is 'time_travel', and the source's own history of it begins at {_minute(begins)}, after the "
+            "end of the interval; capture intervals that end later",
         )
 
 
-def _ago(delta: timedelta) -> str:
+def _minute(moment: DateTime) -> str:
+    return moment.in_timezone("UTC").strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _length(delta: timedelta) -> str:
     minutes = int(delta.total_seconds() // 60)
     days, rest = divmod(minutes, 24 * 60)
     hours, minutes = divmod(rest, 60)

@@ -59,6 +59,11 @@ class Interval:
     end: DateTime
 
 
+def utc_text(moment: DateTime) -> str:
+    """ISO 8601 in UTC to the second, as specs and records have it: ``2013-06-01T00:00:00Z``."""
+    return moment.in_timezone(_UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass(frozen=True)
 class Schedule:
     """A cron expression or preset in a source's time zone.

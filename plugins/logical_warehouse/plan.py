@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import assert_never
 
 import pendulum
 from pendulum import DateTime
-from warehouse.job_spec import InputSpec, StoreSpec
+from warehouse.job_spec import HistorySpec, InputSpec, StoreSpec
 
 from logical_warehouse.intervals import Schedule
-from logical_warehouse.manifest import Group, Manifest, Source, Spark, Store, Table, Training
+from logical_warehouse.manifest import Group, History, Manifest, Source, Spark, Store, Table, Training
 
 POOL_PREFIX = "warehouse_"
 HOLDER_CONNECTIONS = 1
@@ -103,6 +104,19 @@ def store_spec(store: Store) -> StoreSpec:
     return StoreSpec(uri=store.uri, catalog=store.catalog, namespace=store.namespace)
 
 
+def history_spec(history: History) -> HistorySpec:
+    """A table's history as the Spark jobs know it."""
+    return HistorySpec(
+        mode=history.mode,
+        column=history.column,
+        lateness_seconds=None if history.lateness is None else int(history.lateness.total_seconds()),
+        lookback=history.lookback,
+        valid_from=history.valid_from,
+        valid_to=history.valid_to,
+        to_inclusive=history.to_inclusive,
+    )
+
+
 def make_plan(manifest: Manifest) -> Plan:
     """Turn a healthy manifest into the plan. The same manifest always gives an equal plan."""
     return Plan(
@@ -190,7 +204,11 @@ def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
 
 
 def _training_doc(training: Training, inputs: tuple[InputSpec, ...]) -> str:
-    wording = {"all": "all intervals up to the as-of date", "latest": "the newest snapshot"}
+    wording = {
+        "all": "all intervals up to the as-of date",
+        "latest": "the newest snapshot",
+        "at_or_before": "the newest snapshot that had ended with the as-of date",
+    }
     rows = "\n".join(
         f"| `{spec.table}` | {wording.get(spec.mode) or f'the last {spec.window} interval(s) up to the as-of date'} |"
         for spec in inputs
@@ -204,7 +222,19 @@ def _training_doc(training: Training, inputs: tuple[InputSpec, ...]) -> str:
 
 
 def _history(table: Table) -> str:
-    return f"rows of the interval by `{table.history.column}`" if table.history.mode == "interval" else "as it is now"
+    history = table.history
+    match history.mode:
+        case "interval":
+            again = f", and the {history.lookback} interval(s) before it again" if history.lookback else ""
+            return f"rows of the interval by `{history.column}`{again}"
+        case "valid_between":
+            return f"rows valid at the end of the interval by `{history.valid_from}` and `{history.valid_to}`"
+        case "time_travel":
+            return "the source's own history at the end of the interval"
+        case "current":
+            return "as it is now"
+        case _:
+            assert_never(history.mode)
 
 
 def _names(group: Group) -> str:

@@ -19,11 +19,13 @@ from warehouse.failures import (
     SourceUnreachable,
     UnsupportedColumn,
 )
+from warehouse.history_sql import HistoryRows, history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec
 from warehouse.sql_states import Cause, source_failure
 
 from logical_warehouse.connections import JdbcAddress
 from logical_warehouse.jars import jar_files
+from logical_warehouse.plan import history_spec
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -83,12 +85,13 @@ class SourceProbe:
             name: (type_name, nullable == "true", readable == "true") for name, type_name, nullable, readable in rows
         }
         wanted = _wanted_columns(table, tuple(found))
-        if missing := tuple(name for name in wanted if name not in found):
+        # Those that the history asks for need not be among those that are kept.
+        asked = tuple(dict.fromkeys((*wanted, *history_spec(table.history).columns)))
+        if missing := tuple(name for name in asked if name not in found):
             raise MissingColumn(table.name, table.table, missing)
+        if not all(found[name][2] for name in asked):
+            raise NoPrivilege(table.name, table.table, self.address.user)
         chosen = [name for name in found if name in wanted]
-        for name in chosen:
-            if not found[name][2]:
-                raise NoPrivilege(table.name, table.table, self.address.user)
         columns = tuple(ColumnSpec(name=name, type=found[name][0], nullable=found[name][1]) for name in chosen)
         for column in columns:
             try:
@@ -97,15 +100,21 @@ class SourceProbe:
                 raise UnsupportedColumn(table.name, column.name, column.type, str(error), error.hint) from error
         return columns
 
+    def history_begins(self, table: Table) -> datetime | None:
+        """Since when the source's own history knows the table; None for always, and where it cannot be asked."""
+        statement = self.dialect.history_begins_sql(table.source_schema, table.source_table)
+        answer = None if statement is None else self._query(statement, table)[0][0]
+        return None if answer is None else datetime.fromisoformat(str(answer))
+
     def estimate(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> tuple[int, int]:
         """Rows and bytes that the source's planner expects for the interval; the statement is planned, not run.
 
-        :raises IntervalNotExpressible: the history column's type cannot hold the interval's bounds.
+        :raises IntervalNotExpressible: the engine, or a history column's type, cannot say what the interval holds.
         """
-        relation = self.dialect.relation(table.source_schema, table.source_table)
+        rows_sql = self._history_rows(table, columns, interval)
         listed = {f"c{index}": self.dialect.quote(column.name) for index, column in enumerate(columns)}
         statement = self.dialect.estimate_sql(
-            self.dialect.select(listed, relation, all_of(self._interval_sql(table, columns, interval), table.filter))
+            self.dialect.select(listed, rows_sql.relation, all_of(table.filter, rows_sql.condition))
         )
         if statement is None:
             return 0, 0
@@ -113,14 +122,21 @@ class SourceProbe:
         rows, width = self.dialect.read_estimate(answer)
         return rows, rows * width
 
-    def _interval_sql(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> str | None:
-        if table.history.mode != "interval":
-            return None
-        column = next(column for column in columns if column.name == table.history.column)
-        bounds = [datetime.fromisoformat(moment) for moment in (interval.start, interval.end)]
+    def _history_rows(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> HistoryRows:
+        history = history_spec(table.history)
+        types = {column.name: column for column in columns}
+        if not types.keys() >= set(history.columns):
+            found = self._query(self.dialect.columns_sql(table.source_schema, table.source_table), table)
+            types |= {name: ColumnSpec(name, type_name) for name, type_name, _, _ in found}
         try:
-            return self.dialect.interval_predicate(
-                column.name, column.type, bounds[0], bounds[1], self.source.time_zone
+            return history_rows(
+                self.dialect,
+                table.source_schema,
+                table.source_table,
+                history=history,
+                interval=interval,
+                columns=types,
+                time_zone=self.source.time_zone,
             )
         except DialectError as error:
             raise IntervalNotExpressible(table.name, str(error)) from error
@@ -152,14 +168,13 @@ class SourceProbe:
 
 
 def _wanted_columns(table: Table, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that must be there: those included, or all and those excluded, and the history's."""
-    history = (table.history.column,) if table.history.mode == "interval" else ()
+    """Names that must be there: those included, or all and those excluded."""
     if table.columns is None:
-        return (*found, *history)
+        return found
     if table.columns.include is not None:
-        return (*table.columns.include, *history)
+        return table.columns.include
     unknown = tuple(name for name in table.columns.exclude or () if name not in found)
-    return (*(name for name in found if table.columns.has(name)), *unknown, *history)
+    return (*(name for name in found if table.columns.has(name)), *unknown)
 
 
 def _ensure_reachable(source: str, jdbc_url: str) -> None:

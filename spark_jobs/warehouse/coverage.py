@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from warehouse.failures import PermanentError, RetryableError
 from warehouse.job_spec import SnapshotRecord
@@ -95,6 +96,43 @@ def covered(
     if missing := tuple(slot for slot in slots if isinstance(slot, str)):
         raise MissingIntervals(table, as_of, missing)
     return tuple(slot for slot in slots if isinstance(slot, SnapshotRecord))
+
+
+def at_or_before(
+    table: str, records: Collection[SnapshotRecord], as_of: str, *, end: str | None = None, time_zone: str = "UTC"
+) -> SnapshotRecord:
+    """The newest state that was known when the interval of ``as_of`` ended, so that nothing later leaks into it.
+
+    :param end: of that interval, ISO 8601 in UTC. None: the snapshot labelled ``as_of`` where there is one, else the
+        newest whose interval had ended with that day (or, of a label to the minute, with as long an interval as the
+        nearest snapshot's).
+    :param time_zone: of the source, in which days begin.
+    :raises NoSuchSnapshot: there is none so early.
+    """
+    by_start = sorted(records, key=lambda record: record.start)
+    if not by_start:
+        raise NoSuchSnapshot(table, as_of, ())
+    if end is None and (same := next((record for record in by_start if record.as_of == as_of), None)) is not None:
+        return same
+    limit = _moment(end) if end is not None else _end_of(as_of, by_start, time_zone)
+    known = [record for record in by_start if _moment(record.end) <= limit]
+    if not known:
+        raise NoSuchSnapshot(table, as_of, tuple(record.as_of for record in by_start), "none had ended by then")
+    return known[-1]
+
+
+def _end_of(as_of: str, by_start: list[SnapshotRecord], time_zone: str) -> datetime:
+    """When the day, or the interval, of a label ends that is not published."""
+    start = _start_of(as_of, by_start)
+    if not _DATE_LABEL.fullmatch(as_of):
+        near = min(by_start, key=lambda record: abs(_moment(record.start) - start))
+        return start + (_moment(near.end) - _moment(near.start))
+    zone = ZoneInfo(time_zone)
+    # The earliest: where a change of clocks skips midnight, a day begins later for once.
+    begins = min(
+        (_moment(r.start).astimezone(zone).time() for r in by_start if _DATE_LABEL.fullmatch(r.as_of)), default=time(0)
+    )
+    return datetime.combine(date.fromisoformat(as_of) + _DAY, begins, tzinfo=zone)
 
 
 def _back_to(by_start: list[SnapshotRecord], begin: datetime) -> datetime:

@@ -24,7 +24,7 @@ PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"  # noqa: S105  # a name, not a p
 
 HistoryMode = Literal["interval", "valid_between", "time_travel", "current"]
 FailureKind = Literal["permanent", "retryable"]
-InputMode = Literal["window", "all", "latest"]
+InputMode = Literal["window", "all", "latest", "at_or_before"]
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,8 @@ class InputSpec:
     """An input of a training.
 
     ``window``: the last ``window`` intervals up to the as-of date; ``all``: all since the table's start;
-    ``latest``: the newest published snapshot, whatever the as-of date (reference tables).
+    ``latest``: the newest published snapshot, whatever the as-of date (reference tables); ``at_or_before``: the newest
+    one whose interval had ended when that of the as-of date did, of tables that keep whole states.
     """
 
     table: str
@@ -319,7 +320,10 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Asks to train a model as of a date. ``arguments`` come from the manifest as they are."""
+    """Asks to train a model as of a date. ``arguments`` come from the manifest as they are.
+
+    ``as_of_end``: end of the as-of date's interval, ISO 8601 in UTC; what ``at_or_before`` inputs had to know.
+    """
 
     run: RunSpec
     store: StoreSpec
@@ -330,18 +334,20 @@ class TrainJob:
     model_path: str
     result_path: str
     keep_inputs: bool = False
+    as_of_end: str | None = None
     version: int = SPEC_VERSION
 
 
 @dataclass(frozen=True)
 class InputRead:
-    """Exactly what a training read of one input."""
+    """Exactly what a training read of one input. ``late``: those of the dates that were captured late."""
 
     table: str
     mode: InputMode
     as_of: tuple[str, ...]
     iceberg_snapshot_id: int
     rows: int
+    late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

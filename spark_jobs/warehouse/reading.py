@@ -8,12 +8,14 @@ which is published while it is read does not change under the reader.
 from __future__ import annotations
 
 import difflib
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as sf
 
 from warehouse.coverage import NoSuchSnapshot, covered
+from warehouse.coverage import at_or_before as newest_known
 from warehouse.failures import PermanentError
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
@@ -53,6 +55,27 @@ class WindowOfStates(PermanentError):
 
 
 @dataclass(eq=False)
+class NotWholeStates(PermanentError):
+    """At or before was asked of a table of whose intervals every one up to the date is needed."""
+
+    table: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} is put together from intervals, so 'at or before' has no meaning for it; read it as "
+            "of a date, or its newest"
+        )
+
+
+class LateSnapshot(UserWarning):
+    """What is read was captured later than its table allows, so it may hold what was not yet known at its date."""
+
+
+# Each time it is read, not once per line of code; whoever sets filters of their own has the last word.
+warnings.simplefilter("always", LateSnapshot, append=True)
+
+
+@dataclass(eq=False)
 class InputExpired(PermanentError):
     """What was read is no longer kept; ``republished``: as-of dates of it that were captured anew since."""
 
@@ -82,26 +105,42 @@ class Resolved:
         return tuple(record.as_of for record in self.records)
 
     @property
+    def late(self) -> tuple[str, ...]:
+        """The as-of dates among them that were captured late."""
+        return tuple(record.as_of for record in self.records if record.late)
+
+    @property
     def rows(self) -> int:
         """Rows in all records, as validated when they were published."""
         return sum(record.rows for record in self.records)
 
 
 def read_as_of(
-    session: SparkSession, store: StoreSpec | str, table: str, as_of: str, *, window: int | None = None
+    session: SparkSession,
+    store: StoreSpec | str,
+    table: str,
+    as_of: str,
+    *,
+    window: int | None = None,
+    at_or_before: bool = False,
 ) -> DataFrame:
     """Rows of ``table`` as of ``as_of``, with the source's columns.
 
     An interval table gives all its intervals up to that date or, with ``window``, the last so many (fewer where the
-    table starts within them); any other gives the state captured for that date.
+    table starts within them); any other gives the state captured for that date, which is the one at the end of its
+    interval. Warns of snapshots that were captured late (:class:`LateSnapshot`).
 
     :param store: the store, or its URI.
+    :param at_or_before: of a table that keeps whole states, the state of that date or, where it has none, the newest
+        one whose interval had ended by the end of that day.
     :raises UnknownTable: the store has no such table.
     :raises NoSuchSnapshot: no snapshot of that date can be read; the message says which ones can.
     :raises MissingIntervals: intervals up to that date are not published.
+    :raises NotWholeStates: ``at_or_before`` was asked of an interval table.
     """
     store = _store(store)
-    return _frame(session, store, resolve(session, store, table, as_of, window=window))
+    found = resolve(session, store, table, as_of, window=window, at_or_before=at_or_before)
+    return _frame(session, store, found)
 
 
 def read_latest(session: SparkSession, store: StoreSpec | str, table: str) -> DataFrame:
@@ -111,9 +150,20 @@ def read_latest(session: SparkSession, store: StoreSpec | str, table: str) -> Da
 
 
 def resolve(
-    session: SparkSession, store: StoreSpec, table: str, as_of: str | None, *, window: int | None = None
+    session: SparkSession,
+    store: StoreSpec,
+    table: str,
+    as_of: str | None,
+    *,
+    window: int | None = None,
+    at_or_before: bool = False,
+    end: str | None = None,
 ) -> Resolved:
-    """Find what :func:`read_as_of` would read, from one state of the metadata; ``None`` means the newest date."""
+    """Find what :func:`read_as_of` would read, from one state of the metadata; ``None`` means the newest date.
+
+    :param end: of the interval of ``as_of``, ISO 8601 in UTC, where the caller knows it: ``at_or_before`` then means
+        states that had ended by then, whatever their schedule.
+    """
     with store_errors(store.uri, table):
         loaded = load_table(session, store.identifier(table))
         if loaded is None:
@@ -124,29 +174,49 @@ def resolve(
             raise NoSuchSnapshot(table, "its newest date", ())
         as_of = next(reversed(records))
     if properties.get("warehouse.history") == "interval":
+        if at_or_before:
+            raise NotWholeStates(table)
         retained = properties.get(RETAINED_FROM)
         since = max(filter(None, (retained, properties.get("warehouse.start"))), default=None)
         found = covered(table, records.values(), as_of, since=since, expired=retained is not None, window=window)
         return Resolved(table, _head(loaded, MAIN), found)
     if window is not None and window > 1:
         raise WindowOfStates(table, window)
+    if at_or_before:
+        time_zone = properties.get("warehouse.time_zone", "UTC")
+        as_of = newest_known(table, records.values(), as_of, end=end, time_zone=time_zone).as_of
     if as_of not in records:
         raise NoSuchSnapshot(table, as_of, tuple(records))
     return Resolved(table, _head(loaded, as_of), (records[as_of],))
 
 
 def read_input(
-    session: SparkSession, store: StoreSpec, spec: InputSpec, as_of: str, *, keep_as: str | None = None
+    session: SparkSession,
+    store: StoreSpec,
+    spec: InputSpec,
+    as_of: str,
+    *,
+    as_of_end: str | None = None,
+    keep_as: str | None = None,
 ) -> tuple[DataFrame, InputRead]:
     """Rows of a training's input, and exactly what was read.
 
+    :param as_of_end: end of the training's interval, ISO 8601 in UTC: what ``at_or_before`` goes by.
     :param keep_as: tag the Iceberg snapshot with this name, so that :func:`read_again` finds it for ever; an older
         snapshot of that name is let go.
     """
-    found = resolve(session, store, spec.table, None if spec.mode == "latest" else as_of, window=spec.window)
+    found = resolve(
+        session,
+        store,
+        spec.table,
+        None if spec.mode == "latest" else as_of,
+        window=spec.window,
+        at_or_before=spec.mode == "at_or_before",
+        end=as_of_end,
+    )
     if keep_as is not None:
         _keep(session, store, found, keep_as)
-    read = InputRead(spec.table, spec.mode, found.as_of, found.iceberg_snapshot_id, found.rows)
+    read = InputRead(spec.table, spec.mode, found.as_of, found.iceberg_snapshot_id, found.rows, found.late)
     return _frame(session, store, found), read
 
 
@@ -167,6 +237,13 @@ def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *
 
 
 def _frame(session: SparkSession, store: StoreSpec, found: Resolved) -> DataFrame:
+    for record in found.records:
+        if record.late:
+            message = (
+                f"table {found.table} as of {record.as_of} was captured late, at {record.captured_at}, while its "
+                f"interval ended at {record.end}: it may hold what was not known then"
+            )
+            warnings.warn(message, LateSnapshot, stacklevel=3)
     return _pinned(session, store, found.table, found.iceberg_snapshot_id, found.as_of)
 
 

@@ -6,7 +6,6 @@ Other readers than Spark's JDBC (Arrow, COPY) would take the place of :func:`rea
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
@@ -23,6 +22,7 @@ from warehouse.failures import (
     SplitImpossible,
     UnsupportedColumn,
 )
+from warehouse.history_sql import history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
 from warehouse.vendor_errors import source_errors
 
@@ -87,10 +87,18 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
     columns = _columns_in_source(state, table)
     by_name = {column.name: column for column in columns}
     try:
-        relation = dialect.relation(table.source_schema, table.source_table)
-        where_sql = all_of(table.filter, _interval_predicate(state, table, interval, by_name))
+        asked = history_rows(
+            dialect,
+            table.source_schema,
+            table.source_table,
+            history=table.history,
+            interval=interval,
+            columns=by_name,
+            time_zone=state.source.time_zone,
+        )
     except DialectError as error:
         raise IntervalNotExpressible(table.name, str(error)) from error
+    relation, where_sql = asked.relation, all_of(table.filter, asked.condition)
     wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
     read = SourceRead(table, relation, wanted, _captured(dialect, table, wanted), where_sql, None, (), None, None)
     estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
@@ -174,16 +182,6 @@ def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec
             raise UnsupportedColumn(table.name, column.name, type_name, "has the name of the store's label column")
         seen.add(column.name.lower())
     return tuple(ColumnSpec(name, kind or "", nullable == "true") for name, (kind, nullable, _) in found.items())
-
-
-def _interval_predicate(
-    state: SourceState, table: TableSpec, interval: IntervalSpec, columns: dict[str, ColumnSpec]
-) -> str | None:
-    if table.history.mode != "interval" or table.history.column is None:
-        return None
-    column = columns[table.history.column]
-    start, end = datetime.fromisoformat(interval.start), datetime.fromisoformat(interval.end)
-    return state.dialect.interval_predicate(column.name, column.type, start, end, state.source.time_zone)
 
 
 def _with_splits(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec]) -> SourceRead:

@@ -93,14 +93,21 @@ def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFr
     reads: list[InputRead] = []
     for spec in job.inputs:
         try:
-            frames[spec.table], read = read_input(session, job.store, spec, job.as_of, keep_as=keep_as)
+            frames[spec.table], read = read_input(
+                session, job.store, spec, job.as_of, as_of_end=job.as_of_end, keep_as=keep_as
+            )
         except (UnknownTable, NoSuchSnapshot) as error:
-            if spec.mode != "latest":
+            if spec.mode not in ("latest", "at_or_before"):
                 raise
             raise InputNotCaptured(spec.table, job.training) from error
         first, last = read.as_of[0], read.as_of[-1]
         dates = first if first == last else f"{first} to {last}"
         print(f"{read.table}: {read.rows} rows of {dates}, Iceberg snapshot {read.iceberg_snapshot_id}", flush=True)
+        for label in read.late:
+            print(
+                f"WARNING: {read.table} as of {label} was captured late: it may hold what was not known then",
+                flush=True,
+            )
         reads.append(read)
     return frames, tuple(reads)
 

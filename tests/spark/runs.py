@@ -101,8 +101,9 @@ class Runs:
         retention: RetentionSpec | None = None,
         filter: str | None = None,  # noqa: A002 - the spec's name
         lateness_seconds: int | None = None,
+        history: HistorySpec | None = None,
     ) -> TableSpec:
-        """Spec of a source table with all of its columns."""
+        """Spec of a source table with all of its columns; ``history`` is instead of ``mode`` and what belongs to it."""
         columns = self.database.run(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
             f"WHERE attrelid = 'public.{name}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
@@ -112,7 +113,7 @@ class Runs:
             source_schema="public",
             source_table=name,
             columns=tuple(ColumnSpec(*found) for found in columns),
-            history=HistorySpec(mode, column if mode == "interval" else None, lateness_seconds),  # type: ignore[arg-type]
+            history=history or HistorySpec(mode, column if mode == "interval" else None, lateness_seconds),  # type: ignore[arg-type]
             split=split or SplitSpec(2),
             checks=checks or ChecksSpec(),
             retention=retention or RetentionSpec(),

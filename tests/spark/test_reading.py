@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import warehouse
 from pyspark.sql import DataFrame
+from warehouse.capture import snapshot_tables
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.job_spec import InputSpec, RetentionSpec
 from warehouse.reading import (
     InputExpired,
+    LateSnapshot,
+    NotWholeStates,
     UnknownTable,
     WindowOfStates,
     read_again,
@@ -155,6 +158,7 @@ def test_an_input_says_exactly_what_was_read(tmpfs_runs: Runs) -> None:
         "as_of": (DAYS[1], DAYS[2]),
         "iceberg_snapshot_id": head,
         "rows": 20,
+        "late": (),
     }
     assert ids(frame) == list(range(10, 30))
 
@@ -189,3 +193,38 @@ def test_an_input_is_kept_under_its_name_once_more(tmpfs_runs: Runs) -> None:
 
     assert ids(runs.rows(tag="keep_x")) == ids(frame) == list(range(20))
     assert read.as_of == (DAYS[0], DAYS[1])
+
+
+def test_the_newest_state_at_or_before_a_date(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    states(runs, [DAYS[0], DAYS[2]])
+    for asked, known in ((DAYS[0], [0]), (DAYS[1], [0]), (DAYS[2], [0, 1]), ("2013-07-30", [0, 1])):
+        assert ids(read_as_of(runs.session, runs.store, "plates", asked, at_or_before=True)) == known
+    with pytest.raises(NoSuchSnapshot, match="2013-05-31: none had ended by then; of the 2 published"):
+        read_as_of(runs.session, runs.store, "plates", "2013-05-31", at_or_before=True)
+    spec = InputSpec("plates", "at_or_before")
+    _, read = read_input(runs.session, runs.store, spec, DAYS[1], as_of_end="2013-06-03T00:00:00Z")
+    assert read.as_of == (DAYS[0],)
+    # The snapshot of 3 June is of the end of that day: a training of an hour of it cannot have known it.
+    _, read = read_input(runs.session, runs.store, spec, DAYS[2], as_of_end="2013-06-03T13:00:00Z")
+    assert read.as_of == (DAYS[0],)
+    runs.events(DAYS[:1])
+    runs.publish(runs.table(), DAYS[0])
+    with pytest.raises(NotWholeStates, match="put together from intervals"):
+        read_as_of(runs.session, runs.store, "events", DAYS[0], at_or_before=True)
+
+
+def test_whoever_reads_a_late_snapshot_is_warned_each_time(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.database.run("CREATE TABLE plates AS SELECT 1::bigint AS id")
+    table = runs.table("plates", mode="current", lateness_seconds=3600)
+    captured = snapshot_tables(runs.session, replace(runs.snapshot_job([table], DAYS[0]), capture_late=True))
+    record = runs.validate([table], DAYS[0], captured).published[0].record
+    assert record.late
+    for _ in range(2):
+        with pytest.warns(LateSnapshot, match="plates as of 2013-06-01 was captured late, at 20") as warned:
+            read_as_of(runs.session, runs.store, "plates", DAYS[0])
+        assert [one.filename for one in warned] == [__file__]
+    with pytest.warns(LateSnapshot):
+        _, read = read_input(runs.session, runs.store, InputSpec("plates", "latest"), DAYS[3])
+    assert read.late == (DAYS[0],)

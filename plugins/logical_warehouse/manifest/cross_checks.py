@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest.history import MODES, History
 from logical_warehouse.manifest.source import Source
 from logical_warehouse.manifest.table import Table
 from logical_warehouse.manifest.training import Training, TrainingInput
@@ -20,7 +21,6 @@ def check_group(name: str, tables: Sequence[Table]) -> Iterator[Complaint]:
             ("schedule", first.schedule, table.schedule),
             ("start", str(first.start), str(table.start)),
             ("end", str(first.end or "null"), str(table.end or "null")),
-            ("history", first.history.mode, table.history.mode),
         ):
             if there != here:
                 yield Complaint(
@@ -28,6 +28,14 @@ def check_group(name: str, tables: Sequence[Table]) -> Iterator[Complaint]:
                     f"{here!r} differs from {there!r} of {first.name!r}, which the group {name!r} captures with it",
                     (there,),
                 )
+        if table.history.can_be_backfilled != first.history.can_be_backfilled:
+            words = {True: "can be backfilled", False: "cannot be backfilled"}
+            yield Complaint(
+                ("tables", table.name, "history"),
+                f"{table.history.mode!r} {words[table.history.can_be_backfilled]}, but {first.history.mode!r} of "
+                f"{first.name!r}, which the group {name!r} captures with it, {words[first.history.can_be_backfilled]}",
+                tuple(mode for mode in MODES if History(mode).can_be_backfilled == first.history.can_be_backfilled),
+            )
 
 
 def check_training(
@@ -50,17 +58,26 @@ def check_training(
             yield Complaint(
                 (*path, table.name),
                 f"the schedule of {table.name!r}, {other}, differs from that of {dated[0].name!r}, {first}",
-                ("latest, or tables of one schedule and time zone",),
+                ("latest, at_or_before, or tables of one schedule and time zone",),
             )
 
 
 def _check_input(table: Table, read: TrainingInput, schedule: Schedule, path: tuple[str, ...]) -> Iterator[Complaint]:
     here = (*path, table.name)
-    if table.history.mode == "current":
+    if not table.history.is_by_interval:
         if read.mode == "all" or (read.window or 1) > 1:
             yield Complaint(
-                here, f"{table.name!r} has the history 'current', whose snapshots are whole", ("latest", "{window: 1}")
+                here,
+                f"{table.name!r} has the history {table.history.mode!r}, whose snapshots are whole",
+                ("latest", "at_or_before", "{window: 1}"),
             )
+        return
+    if read.mode == "at_or_before":
+        yield Complaint(
+            here,
+            f"{table.name!r} has the history 'interval', of which every interval up to the date is needed",
+            ("latest", "all", "{window: n}"),
+        )
         return
     kept = table.retention.intervals(schedule)
     if kept is None:

@@ -78,9 +78,13 @@ def resolve_table(
     if source is not None:
         found += _check_budget(split, source, path)
     history = config.history.resolved()
+    retention = _first(inherited("retention", config, defaults), Retention())
     if schedule is not None:
         history, complaint = _fit_lateness(history, config, schedule, path)
-        found += complaint
+        found += [*complaint, *_check_lookback(history, retention, schedule, path)]
+    if history.valid_from is not None and history.valid_from == history.valid_to:
+        message = f"from and to are both {history.valid_from!r}, so no row would ever be valid"
+        found.append(Complaint((*path, "history", "valid_between", "to"), message))
     if history.column is not None and config.columns is not None and not config.columns.has(history.column):
         message = f"the column {history.column!r} of history.interval must be read"
         found.append(Complaint((*path, "columns"), message, hint=f"include {history.column!r}"))
@@ -99,7 +103,7 @@ def resolve_table(
         split=split,
         columns=config.columns,
         filter=config.filter,
-        retention=_first(inherited("retention", config, defaults), Retention()),
+        retention=retention,
         checks=config.checks,
         **_task_settings(config, defaults),
     ), found
@@ -163,3 +167,14 @@ def _fit_lateness(
         return History("current", lateness=schedule.shortest), []
     message = f"lateness {duration_text(history.lateness)} is longer than an interval of {schedule}, {longest}"
     return history, [Complaint((*path, "history", "current", "lateness"), message, (f"up to {longest}",))]
+
+
+def _check_lookback(
+    history: History, retention: Retention, schedule: Schedule, path: tuple[str, str]
+) -> Iterator[Complaint]:
+    """What is captured again must be there still, beside the run's own interval."""
+    kept = retention.intervals(schedule)
+    if kept is not None and history.lookback >= kept:
+        message = f"a lookback of {history.lookback} reaches beyond what the retention {retention} keeps, {kept}"
+        allowed = f"up to {kept - 1}" if kept > 1 else "0"
+        yield Complaint((*path, "history", "interval", "lookback"), message, (allowed,))

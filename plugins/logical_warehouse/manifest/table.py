@@ -127,7 +127,8 @@ class TableConfig(Section):
     table: Annotated[str, BeforeValidator(_schema_and_table), Field(json_schema_extra={"pattern": r"^[^.]+\.[^.]+$"})]
     """`schema.table` in the source."""
     history: HistoryConfig
-    """What a run may claim about the past: `current`, `{current: {lateness: 12h}}` or `{interval: {column: …}}`."""
+    """What a run may claim about the past: `{interval: {column: …}}`, `{valid_between: {from: …, to: …}}`,
+    `time_travel` or `current`."""
     description: str = ""
     """Shown on the DAG's page."""
     source: Text | None = None

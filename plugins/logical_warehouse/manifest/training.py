@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+from warehouse.job_spec import InputMode
 
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.manifest.section import Duration, NotNegative, Positive, Section, Text, TextList, refusal
 from logical_warehouse.manifest.spark import ScalarMap
 from logical_warehouse.manifest.table import DEFAULT_OWNER, DEFAULT_RETRIES, DEFAULT_RETRY_DELAY
 
-InputMode = Literal["window", "all", "latest"]
-_WORDS = ("latest", "all")
-_FORMS = ("latest", "all", "{window: n}")
+_WORDS = ("latest", "at_or_before", "all")
+_FORMS = ("latest", "at_or_before", "all", "{window: n}")
 
 
 def _application(value: object) -> object:
@@ -32,11 +32,11 @@ def _application(value: object) -> object:
 
 
 class InputConfig(Section):
-    """`latest`, `all` or `{window: n}`."""
+    """`latest`, `at_or_before`, `all` or `{window: n}`."""
 
     window: Positive | None = None
     """The last so many intervals up to the as-of date."""
-    word: Annotated[Literal["latest", "all"] | None, Field(exclude=True)] = None
+    word: Annotated[Literal["latest", "at_or_before", "all"] | None, Field(exclude=True)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -71,7 +71,8 @@ class TrainingConfig(Section):
     """Path of its Python file under `spark_jobs/`."""
     inputs: Annotated[dict[str, InputConfig], Field(min_length=1)]
     """Table to what is read of it: `{window: n}` (the last n intervals up to the as-of date), `all` (all since the
-    table's start) or `latest` (the newest snapshot, read but not waited for)."""
+    table's start), or of a reference table, read but not waited for, `at_or_before` (the newest snapshot that had ended
+    with the as-of date) or `latest` (the newest snapshot of all)."""
     description: str = ""
     """Shown on the DAG's page."""
     owner: Text | None = None
@@ -102,7 +103,7 @@ class TrainingInput:
     @property
     def is_dated(self) -> bool:
         """Whether the training waits for this table's snapshot of its as-of date."""
-        return self.mode != "latest"
+        return self.mode in ("window", "all")
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _described(kind: str, value: Any, context: dict[str, Any], fallback: str) ->
 
 def keys_of(model: type[BaseModel] | None) -> tuple[str, ...]:
     """Keys that a person may write in a section."""
-    return tuple(name for name, info in model.model_fields.items() if not info.exclude) if model else ()
+    return tuple(info.alias or name for name, info in model.model_fields.items() if not info.exclude) if model else ()
 
 
 def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel] | None:

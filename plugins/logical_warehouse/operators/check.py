@@ -9,7 +9,6 @@ from airflow.sdk import BaseOperator, Variable
 from warehouse.failures import PermanentError
 from warehouse.job_spec import (
     ChecksSpec,
-    HistorySpec,
     IntervalSpec,
     RetentionSpec,
     RunSpec,
@@ -22,9 +21,10 @@ from warehouse.job_spec import (
 
 from logical_warehouse.as_of import resolve_interval
 from logical_warehouse.connections import jdbc_address, spark_master
-from logical_warehouse.history import ensure_capturable, ensure_in_range
+from logical_warehouse.history import ensure_capturable, ensure_in_range, ensure_source_knows
+from logical_warehouse.intervals import utc_text
 from logical_warehouse.operators.failing import airflow_failures
-from logical_warehouse.plan import SnapshotPlan, store_spec
+from logical_warehouse.plan import SnapshotPlan, history_spec, store_spec
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
 from logical_warehouse.source_probe import SourceProbe
 from logical_warehouse.store_health import StoreHealth, ask_alluxio
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from logical_warehouse.intervals import Interval
-    from logical_warehouse.manifest import History, Table
+    from logical_warehouse.manifest import Table
 
 
 class CheckOperator(BaseOperator):
@@ -54,14 +54,19 @@ class CheckOperator(BaseOperator):
             "%s as of %s: the interval from %s to %s", self.plan.group, interval.as_of, interval.start, interval.end
         )
         ensure_in_range(self.plan.group, interval, self.plan.start, self.plan.end)
+        capture_late = context["params"].get("capture_late") is True
         for table in self.plan.tables:
-            ensure_capturable(table.name, table.history.lateness, interval, pendulum.now("UTC"))
+            ensure_capturable(table.name, table.history, interval, pendulum.now("UTC"), capture_late=capture_late)
         spark_master(self.plan.spark.connection)
         ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, self.plan.pool_slots)
         health = self._store_health()
         address = jdbc_address(self.plan.source)
-        interval_spec = IntervalSpec(as_of=interval.as_of, start=_iso(interval.start), end=_iso(interval.end))
+        interval_spec = IntervalSpec(as_of=interval.as_of, start=utc_text(interval.start), end=utc_text(interval.end))
         with SourceProbe(self.plan.source, address, self.plan.spark.jars) as probe:
+            for table in self.plan.tables:
+                begins = probe.history_begins(table) if table.history.mode == "time_travel" else None
+                if begins is not None:
+                    ensure_source_knows(table.name, interval, pendulum.instance(begins))
             tables = tuple(self._freeze(table, probe, interval_spec) for table in self.plan.tables)
             source = SourceSpec(
                 name=self.plan.source.name,
@@ -84,6 +89,7 @@ class CheckOperator(BaseOperator):
                 interval=interval_spec,
                 tables=tables,
                 result_path="",
+                capture_late=capture_late,
             )
         )
 
@@ -118,14 +124,14 @@ class CheckOperator(BaseOperator):
             source_schema=table.source_schema,
             source_table=table.source_table,
             columns=found,
-            history=_history_spec(table.history),
+            history=history_spec(table.history),
             split=SplitSpec(parts=table.split.parts, column=table.split.column),
             checks=ChecksSpec(
                 rows=dict(table.checks.rows), min_rows=table.checks.min_rows, max_change=table.checks.max_change
             ),
             retention=RetentionSpec(keep=table.retention.keep, days=table.retention.days),
             schedule=self.plan.schedule.cron,
-            start=_iso(self.plan.schedule.first_from(self.plan.start).start),
+            start=utc_text(self.plan.schedule.first_from(self.plan.start).start),
             filter=table.filter,
             estimated_rows=rows,
             estimated_bytes=size,
@@ -142,12 +148,3 @@ class CheckOperator(BaseOperator):
                 f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; "
                 "shorten the retention of tables, or give Alluxio's workers more memory."
             )
-
-
-def _iso(moment: pendulum.DateTime) -> str:
-    return moment.in_timezone("UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _history_spec(history: History) -> HistorySpec:
-    lateness = None if history.lateness is None else int(history.lateness.total_seconds())
-    return HistorySpec(mode=history.mode, column=history.column, lateness_seconds=lateness)

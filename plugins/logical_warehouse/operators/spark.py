@@ -26,7 +26,7 @@ from warehouse.job_spec import (
 from warehouse.spark_conf import spark_conf
 
 from logical_warehouse.connections import source_password, spark_master
-from logical_warehouse.intervals import NotAnAsOf
+from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
@@ -35,6 +35,7 @@ from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from logical_warehouse.intervals import Interval
     from logical_warehouse.manifest import Source, Spark, Store
 
 SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
@@ -185,7 +186,8 @@ class TrainOperator(SparkJobOperator):
 
     @airflow_failures
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
-        as_of = self._as_of(context)
+        interval = self._interval(context)
+        as_of = interval.as_of
         run = self.run_spec(context)
         store = store_spec(self.store)
         training = self.plan.training
@@ -200,13 +202,14 @@ class TrainOperator(SparkJobOperator):
             model_path=f"{models}/{training.name}/{as_of}",
             result_path=store.run_path(run, self.task_id),
             keep_inputs=training.keep_inputs,
+            as_of_end=utc_text(interval.end),
         )
         conf = {key: str(value) for key, value in training.conf.items()}
         answer = self.submit(context, job, small=True, conf=conf)
         assert answer.train is not None
         return to_json(answer.train)
 
-    def _as_of(self, context: Context) -> str:
+    def _interval(self, context: Context) -> Interval:
         as_of = context["dag_run"].partition_key
         name = self.plan.training.name
         if as_of is None:
@@ -215,7 +218,7 @@ class TrainOperator(SparkJobOperator):
                 f"run it with `python -m logical_warehouse trainings run {name} <as-of date>`."
             )
         try:
-            return self.plan.schedule.interval_of_label(as_of).as_of
+            return self.plan.schedule.interval_of_label(as_of)
         except NotAnAsOf as error:
             raise PermanentError(f"The training {name} cannot run: {error}") from error
 

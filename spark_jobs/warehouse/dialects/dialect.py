@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from datetime import time as wall_time
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -70,8 +70,18 @@ class Dialect(Protocol):
         :raises DialectError: the engine keeps no history that SQL can ask for.
         """
         if at is not None:
-            raise DialectError(f"{self.name} keeps no history of its tables that SQL can ask for")
+            raise DialectError(
+                f"{self.name} keeps no history of its tables that SQL can ask for, so its history cannot be "
+                "time_travel; use valid_between, interval or current"
+            )
         return f"{self.quote(schema)}.{self.quote(table)}"
+
+    def history_begins_sql(self, schema: str, table: str) -> str | None:
+        """One row: since when the source's own history knows the table, ISO 8601 in UTC, or null for always.
+
+        None where the engine cannot be asked.
+        """
+        return None
 
     def select(self, columns: dict[str, str], relation: str, where_sql: str | None = None) -> str:
         """``SELECT`` of expressions by alias: ``columns`` is alias → SQL expression."""
@@ -82,11 +92,35 @@ class Dialect(Protocol):
         """One row with one number."""
         return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
 
+    def time_bound(
+        self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
+    ) -> str:
+        """Literal of ``moment``, an aware datetime, with which ``column`` is compared, exact in the source's time zone.
+
+        :param last_before: the last value of the column's type before ``moment`` instead, by its digits of a second.
+        :raises DialectError: no date and no time, or one that cannot express this moment.
+        """
+
     def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
         """Condition that ``column`` lies in ``[start, end)``, aware datetimes, exact in the source's time zone.
 
         :raises DialectError: the column's type cannot express these bounds.
         """
+        first, last = (self.time_bound(column, type_name, moment, time_zone) for moment in (start, end))
+        return f"{self.quote(column)} >= {first} AND {self.quote(column)} < {last}"
+
+    def validity_predicate(
+        self, valid_from: ColumnSpec, valid_to: ColumnSpec, end: datetime, time_zone: str, *, to_inclusive: bool = False
+    ) -> str:
+        """Condition that a row is valid just before ``end``; a row without an end still is.
+
+        :param to_inclusive: ``valid_to`` is the last moment at which the row holds, not the first at which it does not.
+        :raises DialectError: a column's type cannot express ``end``.
+        """
+        begins = f"{self.quote(valid_from.name)} < {self.time_bound(valid_from.name, valid_from.type, end, time_zone)}"
+        last = self.time_bound(valid_to.name, valid_to.type, end, time_zone, last_before=to_inclusive)
+        ends = self.quote(valid_to.name)
+        return f"{begins} AND ({ends} >= {last} OR {ends} IS NULL)"
 
     def columns_sql(self, schema: str, table: str) -> str:
         """Rows ``(name, type, nullable, readable)`` in the table's order, the last two ``'true'`` or ``'false'``.
@@ -131,6 +165,8 @@ class Dialect(Protocol):
         """
 
 
+MICROSECOND_DIGITS = 6
+
 SPLIT_KEY = "split_key"
 """Alias under which a split's key stands beside a table's columns; those are aliased c0, c1, … and cannot collide."""
 
@@ -155,6 +191,11 @@ def local_wall_time(moment: datetime, time_zone: str) -> datetime:
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
         raise DialectError(f"the local time {local:%Y-%m-%d %H:%M} comes twice in {time_zone}")
     return local.replace(tzinfo=None)
+
+
+def last_digit(digits: int) -> timedelta:
+    """The finest step of a time with so many digits of a second."""
+    return timedelta(microseconds=10 ** max(0, MICROSECOND_DIGITS - digits))
 
 
 def local_date(moment: datetime, time_zone: str) -> date:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect, DialectError, local_date, local_wall_time
 from warehouse.job_spec import ColumnSpec
@@ -46,15 +46,19 @@ class GenericDialect(Dialect):
             raise DialectError("a string cannot hold NUL")
         return "'" + text.replace("'", "''") + "'"
 
-    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
-        name, kind = self.quote(column), type_name.lower()
+    def time_bound(
+        self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
+    ) -> str:
+        kind = type_name.lower()
         if kind == "date":
-            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
-        elif kind.startswith("timestamp") and "with time zone" not in kind:
-            bounds = [f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S}'" for moment in (start, end)]
-        else:
-            raise DialectError(f"column {column!r} of type {type_name} is neither a date nor a timestamp without zone")
-        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+            return f"DATE '{local_date(moment, time_zone) - timedelta(days=1 if last_before else 0)}'"
+        if kind.startswith("timestamp") and "with time zone" not in kind:
+            if last_before:
+                raise DialectError(
+                    f"column {column!r} of type {type_name} has no last value before a moment that is known"
+                )
+            return f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S}'"
+        raise DialectError(f"column {column!r} of type {type_name} is neither a date nor a timestamp without zone")
 
     def columns_sql(self, schema: str, table: str) -> str:
         return (

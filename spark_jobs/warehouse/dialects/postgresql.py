@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from warehouse.dialects.dialect import (
+    MICROSECOND_DIGITS,
     SPLIT_KEY,
     Captured,
     CaptureRefused,
     Dialect,
     DialectError,
+    last_digit,
     local_date,
     local_wall_time,
     where_clause,
@@ -66,19 +68,18 @@ class PostgresqlDialect(Dialect):
         # The E form reads the same whatever standard_conforming_strings says.
         return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
-    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
-        name = self.quote(column)
+    def time_bound(
+        self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
+    ) -> str:
+        digits = re.search(r"\((\d)\)", type_name)
+        back = last_digit(int(digits[1]) if digits else MICROSECOND_DIGITS) if last_before else timedelta(0)
         if WITH_TIME_ZONE.fullmatch(type_name):
-            bounds = [f"TIMESTAMPTZ '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'" for moment in (start, end)]
-        elif WITHOUT_TIME_ZONE.fullmatch(type_name):
-            bounds = [
-                f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S.%f}'" for moment in (start, end)
-            ]
-        elif type_name == "date":
-            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
-        else:
-            raise DialectError(f"column {column!r} of type {type_name} is neither a timestamp nor a date")
-        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+            return f"TIMESTAMPTZ '{moment.astimezone(UTC) - back:%Y-%m-%d %H:%M:%S.%f}+00'"
+        if WITHOUT_TIME_ZONE.fullmatch(type_name):
+            return f"TIMESTAMP '{local_wall_time(moment, time_zone) - back:%Y-%m-%d %H:%M:%S.%f}'"
+        if type_name == "date":
+            return f"DATE '{local_date(moment, time_zone) - timedelta(days=1 if last_before else 0)}'"
+        raise DialectError(f"column {column!r} of type {type_name} is neither a timestamp nor a date")
 
     def columns_sql(self, schema: str, table: str) -> str:
         # The catalogue and not information_schema: that one hides what the user may not read.

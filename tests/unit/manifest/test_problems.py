@@ -15,7 +15,10 @@ TABLE_KEYS = (
     "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, retention, "
     "checks, retries, retry_delay"
 )
-HISTORY_FORMS = "current, {current: {lateness: 12h}}, {interval: {column: …}}"
+HISTORY_FORMS = (
+    "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
+    "{time_travel: {keeps: 90d}}"
+)
 NAME_RULE = "a small letter, then small letters, digits and _, at most 60 in all"
 INTERVAL = "{interval: {column: day}}"
 TRAINING = "trainings:\n  late:\n    application: train_model.py\n    inputs: "
@@ -92,12 +95,16 @@ def test_a_table(load: Load, added: str, message: str) -> None:
         ("{intervall: {column: a}}", f"tables.flights.history: 'intervall' is not a known history; did you mean 'interval'? allowed: {HISTORY_FORMS}"),
         ("interval", "tables.flights.history: interval needs the column that says to which interval a row belongs; allowed: {interval: {column: …}}"),
         ("{interval: {}}", "tables.flights.history.interval.column: is missing"),
-        ("{interval: {colum: a}}", "tables.flights.history.interval.column: is missing|tables.flights.history.interval.colum: unknown key; did you mean 'column'? allowed: column"),
+        ("{interval: {colum: a}}", "tables.flights.history.interval.column: is missing|tables.flights.history.interval.colum: unknown key; did you mean 'column'? allowed: column, lookback"),
         ("{interval: {column: day, lookback: 3}}", "tables.flights.history.interval: lookback is not supported yet; allowed: column"),
-        ("time_travel", f"tables.flights.history: time_travel is not supported yet; allowed: {HISTORY_FORMS}"),
-        ("{time_travel: {}}", f"tables.flights.history: time_travel is not supported yet; allowed: {HISTORY_FORMS}"),
-        ("valid_between", f"tables.flights.history: valid_between is not supported yet; allowed: {HISTORY_FORMS}"),
-        ("{valid_between: {from: a, to: b}}", f"tables.flights.history: valid_between is not supported yet; allowed: {HISTORY_FORMS}"),
+        ("{time_travel: {keep: 90d}}", "tables.flights.history.time_travel.keep: unknown key; did you mean 'keeps'? allowed: keeps"),
+        ("{time_travel: {keeps: 90}}", "tables.flights.history.time_travel.keeps: 90 is not a duration; allowed: numbers with d, h, m or s, such as 12h or 1h30m"),
+        ("valid_between", "tables.flights.history: valid_between needs the columns that say when a row holds; allowed: {valid_between: {from: …, to: …}}"),
+        ("{valid_between: {from: a}}", "tables.flights.history.valid_between.to: is missing"),
+        ("{valid_between: {from: a, until: b}}", "tables.flights.history.valid_between.to: is missing|tables.flights.history.valid_between.until: unknown key; allowed: from, to, inclusive"),
+        ("{valid_between: {valid_from: a, to: b}}", "tables.flights.history.valid_between.from: is missing|tables.flights.history.valid_between.valid_from: unknown key; allowed: from, to, inclusive"),
+        ("{valid_between: {from: a, to: a}}", "tables.flights.history.valid_between.to: from and to are both 'a', so no row would ever be valid"),
+        ("{valid_between: {from: a, to: b, inclusive: perhaps}}", "tables.flights.history.valid_between.inclusive: 'perhaps' is not a truth value; allowed: true, false"),
         ("{current: {}, interval: {column: a}}", f"tables.flights.history: history has exactly one mode; allowed: {HISTORY_FORMS}"),
         ("null", f"tables.flights.history: history has exactly one mode; allowed: {HISTORY_FORMS}"),
         ("{current: {lateness: 25h}}", "tables.flights.history.current.lateness: lateness 1d1h is longer than an interval of '@daily' in UTC, 1d; allowed: up to 1d"),
@@ -219,7 +226,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines(load: Load) -> None
         ("schedule: '@hourly'", "m.yaml:12: tables.more.schedule: '@hourly' differs from '@daily' of 'flights', which the group 'g' captures with it; allowed: @daily"),
         ("start: 2014-01-01", "m.yaml:12: tables.more.start: '2014-01-01' differs from '2013-06-01' of 'flights', which the group 'g' captures with it; allowed: 2013-06-01"),
         ("end: 2014-01-01", "m.yaml:12: tables.more.end: '2014-01-01' differs from 'null' of 'flights', which the group 'g' captures with it; allowed: null"),
-        ("history: current", "m.yaml:12: tables.more.history: 'current' differs from 'interval' of 'flights', which the group 'g' captures with it; allowed: interval"),
+        ("history: current", "m.yaml:12: tables.more.history: 'current' cannot be backfilled, but 'interval' of 'flights', which the group 'g' captures with it, can be backfilled; allowed: interval, valid_between, time_travel"),
     ],
 )  # fmt: skip
 def test_tables_of_a_group_share_what_makes_one_run(load: Load, second: str, message: str) -> None:
@@ -231,6 +238,15 @@ def test_tables_of_a_group_share_what_makes_one_run(load: Load, second: str, mes
     assert [problem.subject for problem in loaded.problems] == ["groups.g", "tables.more"]
     assert loaded.manifest is not None
     assert loaded.manifest.tables == {}
+
+
+def test_tables_that_can_be_backfilled_make_a_group_whatever_their_history(load: Load) -> None:
+    added = (
+        "    group: g\n"
+        "  prices: {table: a.b, group: g, history: {valid_between: {from: c, to: d}}}\n"
+        "  rates: {table: a.b, group: g, history: time_travel}\n"
+    )
+    assert messages(load, added) == []
 
 
 def test_one_broken_table_takes_its_group_and_the_trainings_that_read_it(load: Load) -> None:
@@ -266,34 +282,38 @@ def test_a_group_does_not_take_the_name_of_a_table_outside_it(load: Load) -> Non
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ("{flihgts: all}", "m.yaml:14: trainings.late.inputs.flihgts: there is no table 'flihgts'; did you mean 'flights'? allowed: flights, now, hourly"),
-        ("{flights: lastest}", "m.yaml:14: trainings.late.inputs.flights: 'lastest' is not a known input; did you mean 'latest'? allowed: latest, all, {window: n}"),
-        ("{flights: {windw: 1}}", "m.yaml:14: trainings.late.inputs.flights: 'windw' is not a known input; did you mean 'window'? allowed: latest, all, {window: n}"),
+        ("{flihgts: all}", "m.yaml:14: trainings.late.inputs.flihgts: there is no table 'flihgts'; did you mean 'flights'? allowed: flights, now, hourly, prices"),
+        ("{flights: lastest}", "m.yaml:14: trainings.late.inputs.flights: 'lastest' is not a known input; did you mean 'latest'? allowed: latest, at_or_before, all, {window: n}"),
+        ("{flights: {windw: 1}}", "m.yaml:14: trainings.late.inputs.flights: 'windw' is not a known input; did you mean 'window'? allowed: latest, at_or_before, all, {window: n}"),
         ("{flights: {window: 0}}", "m.yaml:14: trainings.late.inputs.flights.window: 0 is too small; allowed: 1 or more"),
-        ("{flights: {window: null}}", "m.yaml:14: trainings.late.inputs.flights: an input is one of these forms; allowed: latest, all, {window: n}"),
-        ("{flights: {word: all}}", "m.yaml:14: trainings.late.inputs.flights: 'word' is not a known input; allowed: latest, all, {window: n}"),
-        ("{flights: }", "m.yaml:14: trainings.late.inputs.flights: an input is one of these forms; allowed: latest, all, {window: n}"),
+        ("{flights: {window: null}}", "m.yaml:14: trainings.late.inputs.flights: an input is one of these forms; allowed: latest, at_or_before, all, {window: n}"),
+        ("{flights: {word: all}}", "m.yaml:14: trainings.late.inputs.flights: 'word' is not a known input; allowed: latest, at_or_before, all, {window: n}"),
+        ("{flights: }", "m.yaml:14: trainings.late.inputs.flights: an input is one of these forms; allowed: latest, at_or_before, all, {window: n}"),
         ("{}", "m.yaml:14: trainings.late.inputs: is empty"),
         ("{flights: latest}", "m.yaml:14: trainings.late.inputs: no input is dated, so nothing says when to run; allowed: {window: n} or all for at least one input"),
         ("{flights: {window: 61}}", "m.yaml:14: trainings.late.inputs.flights.window: 61 intervals are more than the retention of 'flights', {days: 60}, keeps; allowed: 1 to 60"),
         ("{flights: all}", "m.yaml:14: trainings.late.inputs.flights: all intervals are read, but the retention of 'flights', {days: 60}, keeps 60; allowed: latest, {window: 1} to {window: 60}"),
-        ("{now: all}", "m.yaml:14: trainings.late.inputs.now: 'now' has the history 'current', whose snapshots are whole; allowed: latest, {window: 1}"),
-        ("{now: {window: 2}}", "m.yaml:14: trainings.late.inputs.now: 'now' has the history 'current', whose snapshots are whole; allowed: latest, {window: 1}"),
-        ("{flights: {window: 1}, hourly: all}", "m.yaml:14: trainings.late.inputs.hourly: the schedule of 'hourly', '@hourly' in UTC, differs from that of 'flights', '@daily' in UTC; allowed: latest, or tables of one schedule and time zone"),
+        ("{now: all}", "m.yaml:14: trainings.late.inputs.now: 'now' has the history 'current', whose snapshots are whole; allowed: latest, at_or_before, {window: 1}"),
+        ("{now: {window: 2}}", "m.yaml:14: trainings.late.inputs.now: 'now' has the history 'current', whose snapshots are whole; allowed: latest, at_or_before, {window: 1}"),
+        ("{prices: all}", "m.yaml:14: trainings.late.inputs.prices: 'prices' has the history 'valid_between', whose snapshots are whole; allowed: latest, at_or_before, {window: 1}"),
+        ("{flights: {window: 1}, hourly: at_or_before}", "m.yaml:14: trainings.late.inputs.hourly: 'hourly' has the history 'interval', of which every interval up to the date is needed; allowed: latest, all, {window: n}"),
+        ("{now: at_or_before}", "m.yaml:14: trainings.late.inputs: no input is dated, so nothing says when to run; allowed: {window: n} or all for at least one input"),
+        ("{flights: {window: 1}, hourly: all}", "m.yaml:14: trainings.late.inputs.hourly: the schedule of 'hourly', '@hourly' in UTC, differs from that of 'flights', '@daily' in UTC; allowed: latest, at_or_before, or tables of one schedule and time zone"),
     ],
 )  # fmt: skip
 def test_a_training(load: Load, inputs: str, message: str) -> None:
     added = (
         "  now: {table: a.b, history: current}\n"
         "  hourly: {table: a.b, history: {interval: {column: c}}, schedule: '@hourly'}\n"
+        "  prices: {table: a.b, history: {valid_between: {from: c, to: d}}}\n"
     )
     retention = {INTERVAL: INTERVAL + "\n    retention: {days: 60}", "tables:\n": "tables:\n"}
     loaded = load(added + TRAINING + inputs + "\n", retention)
-    line = message.replace("m.yaml:14", "m.yaml:16")
+    line = message.replace("m.yaml:14", "m.yaml:17")
     assert [str(problem) for problem in loaded.problems] == [line]
     assert [problem.subject for problem in loaded.problems] == ["trainings.late"]
     assert loaded.manifest is not None
-    assert (list(loaded.manifest.tables), loaded.manifest.trainings) == (["flights", "now", "hourly"], {})
+    assert (list(loaded.manifest.tables), loaded.manifest.trainings) == (["flights", "now", "hourly", "prices"], {})
 
 
 def test_dated_inputs_share_the_time_zone(load: Load) -> None:
@@ -302,7 +322,7 @@ def test_dated_inputs_share_the_time_zone(load: Load) -> None:
     source = "sources:\n  berlin: {connection: b, time_zone: Europe/Berlin}\n"
     assert messages(load, added, {"sources:\n": source}) == [
         "m.yaml:15: trainings.late.inputs.berlin: the schedule of 'berlin', '@daily' in Europe/Berlin, differs from that of "
-        "'flights', '@daily' in UTC; allowed: latest, or tables of one schedule and time zone"
+        "'flights', '@daily' in UTC; allowed: latest, at_or_before, or tables of one schedule and time zone"
     ]
 
 

@@ -101,7 +101,18 @@ def test_the_demo_manifest_fits_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "history", ["current", "{current: {lateness: 12h}}", "{current: {}}", "{interval: {column: c}}"]
+    "history",
+    [
+        "current",
+        "{current: {lateness: 12h}}",
+        "{current: {}}",
+        "{interval: {column: c}}",
+        "{interval: {column: c, lookback: 3}}",
+        "{valid_between: {from: a, to: b}}",
+        "{valid_between: {from: a, to: b, inclusive: true}}",
+        "time_travel",
+        "{time_travel: {keeps: 90d}}",
+    ],
 )
 def test_short_and_long_histories_fit(history: str) -> None:
     VALIDATOR.validate(with_history(history))
@@ -110,7 +121,11 @@ def test_short_and_long_histories_fit(history: str) -> None:
 @pytest.mark.parametrize(
     "history",
     [
-        "time_travel",
+        "valid_between",
+        "{valid_between: {from: a}}",
+        "{valid_between: {valid_from: a, to: b}}",
+        "{time_travel: {keeps: 90}}",
+        "{interval: {column: c, lookback: -1}}",
         "curent",
         "{}",
         "{current: {}, interval: {column: c}}",
@@ -122,7 +137,9 @@ def test_other_histories_do_not(history: str) -> None:
     assert not VALIDATOR.is_valid(with_history(history))
 
 
-@pytest.mark.parametrize("inputs", ["{t: latest}", "{t: all}", "{t: {window: 3}}", "{t: {window: '${N:-3}'}}"])
+@pytest.mark.parametrize(
+    "inputs", ["{t: latest}", "{t: at_or_before}", "{t: all}", "{t: {window: 3}}", "{t: {window: '${N:-3}'}}"]
+)
 def test_short_and_long_inputs_fit(inputs: str) -> None:
     VALIDATOR.validate(manifest(inputs))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, covered
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, at_or_before, covered
 from warehouse.job_spec import SnapshotRecord
 
 DAY = timedelta(days=1)
@@ -158,3 +158,60 @@ def test_overlapping_intervals_are_refused() -> None:
     week = record("2013-06-01", "2013-06-01T00:00:00Z", "2013-06-08T00:00:00Z")
     with pytest.raises(OverlappingIntervals, match="2013-06-01 and 2013-06-03"):
         labels([week, *days(3)], "2013-06-03")
+
+
+WEEKS = [
+    record("2013-06-03", "2013-06-03T00:00:00Z", "2013-06-10T00:00:00Z"),
+    record("2013-06-10", "2013-06-10T00:00:00Z", "2013-06-17T00:00:00Z"),
+]
+# Monday to Friday: Friday's interval ends on Monday.
+WORKDAYS = [*days(6), record("2013-06-07", "2013-06-07T00:00:00Z", "2013-06-10T00:00:00Z")]
+
+
+@pytest.mark.parametrize(
+    ("records", "as_of", "found"),
+    [
+        pytest.param(days(1, 3, 5), "2013-06-03", "2013-06-03", id="that of the date itself"),
+        pytest.param(days(1, 3, 5), "2013-06-04", "2013-06-03", id="the newest before"),
+        pytest.param(days(1, 3, 5), "2014-01-01", "2013-06-05", id="long before"),
+        pytest.param(WEEKS, "2013-06-10", "2013-06-10", id="a week, by its own label"),
+        pytest.param(WEEKS, "2013-06-12", "2013-06-03", id="a week that is not over does not leak into its days"),
+        pytest.param(WEEKS, "2013-06-16", "2013-06-10", id="on its last day it is over"),
+        pytest.param(WORKDAYS, "2013-06-07", "2013-06-07", id="Friday, by its own label"),
+        pytest.param(WORKDAYS, "2013-06-08", "2013-06-06", id="on Saturday Friday's interval is not over"),
+        pytest.param(WORKDAYS, "2013-06-09", "2013-06-07", id="on Sunday it is"),
+        pytest.param(hours(1, 2, 5), "2013-11-03T0300Z", "2013-11-03T0200Z", id="hours"),
+        pytest.param(hours(22, 23, 24), "2013-11-03", "2013-11-03T2300Z", id="a day of hours"),
+        pytest.param(days(1, 2, hour=4), "2013-06-03", "2013-06-02", id="days that begin at four"),
+    ],
+)  # fmt: skip
+def test_the_newest_state_at_or_before(records: list[SnapshotRecord], as_of: str, found: str) -> None:
+    assert at_or_before("plates", records, as_of).as_of == found
+
+
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [
+        ("2013-06-10T00:00:00Z", "2013-06-03"),
+        ("2013-06-11T00:00:00Z", "2013-06-03"),
+        ("2013-06-17T00:00:00Z", "2013-06-10"),
+    ],
+)
+def test_a_training_reads_what_had_ended_with_its_own_interval(end: str, found: str) -> None:
+    """Also where the label is that of a week: its state is that of the week's end, which no training of a day knows."""
+    assert at_or_before("plates", WEEKS, "2013-06-10", end=end).as_of == found
+
+
+def test_days_end_in_the_sources_time_zone() -> None:
+    # A day of 25 hours in New York: its last hour ends at 05:00 UTC of the next day.
+    records = hours(27, 28, 29)
+    assert at_or_before("plates", records, "2013-11-03", time_zone="America/New_York").as_of == "2013-11-04T0400Z"
+    assert at_or_before("plates", [*days(1), *records], "2013-11-03", time_zone="UTC").as_of == "2013-06-01"
+
+
+@pytest.mark.parametrize("records", [[], WEEKS])
+def test_nothing_so_early(records: list[SnapshotRecord]) -> None:
+    with pytest.raises(NoSuchSnapshot):
+        at_or_before("plates", records, "2013-06-05")
+    with pytest.raises(NoSuchSnapshot):
+        at_or_before("plates", records, "2013-06-03", end="2013-06-04T00:00:00Z")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from warehouse.dialects import DIALECTS, Dialect, DialectError, dialect_of_url
+from warehouse.job_spec import ColumnSpec
 
 POSTGRESQL = DIALECTS["postgresql"]
 DAY = (datetime(2013, 6, 1, tzinfo=UTC), datetime(2013, 6, 2, tzinfo=UTC))
@@ -97,3 +98,72 @@ def test_a_url_names_its_dialect(url: str, name: str) -> None:
 def test_what_is_no_jdbc_url_is_refused() -> None:
     with pytest.raises(DialectError, match="has the form jdbc:"):
         dialect_of_url("postgresql://host/bank")
+
+
+FROM, TO = "valid_from", "valid_to"
+END = datetime(2013, 6, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "inclusive", "zone", "begins", "ends"),
+    [
+        ("timestamp with time zone", False, "America/New_York", "TIMESTAMPTZ '2013-06-02 00:00:00.000000+00'", None),
+        ("timestamp with time zone", True, "UTC", "TIMESTAMPTZ '2013-06-02 00:00:00.000000+00'",
+         "TIMESTAMPTZ '2013-06-01 23:59:59.999999+00'"),
+        ("timestamp without time zone", False, "Europe/Berlin", "TIMESTAMP '2013-06-02 02:00:00.000000'", None),
+        ("timestamp(0) without time zone", True, "Europe/Berlin", "TIMESTAMP '2013-06-02 02:00:00.000000'",
+         "TIMESTAMP '2013-06-02 01:59:59.000000'"),
+        ("timestamp(3) without time zone", True, "UTC", "TIMESTAMP '2013-06-02 00:00:00.000000'",
+         "TIMESTAMP '2013-06-01 23:59:59.999000'"),
+        ("date", False, "UTC", "DATE '2013-06-02'", None),
+        ("date", True, "UTC", "DATE '2013-06-02'", "DATE '2013-06-01'"),
+    ],
+)  # fmt: skip
+def test_rows_valid_just_before_the_end(
+    type_name: str, inclusive: bool, zone: str, begins: str, ends: str | None
+) -> None:
+    predicate = POSTGRESQL.validity_predicate(
+        ColumnSpec(FROM, type_name), ColumnSpec(TO, type_name), END, zone, to_inclusive=inclusive
+    )
+    assert predicate == f'"valid_from" < {begins} AND ("valid_to" >= {ends or begins} OR "valid_to" IS NULL)'
+
+
+def test_a_validity_of_two_types() -> None:
+    predicate = POSTGRESQL.validity_predicate(
+        ColumnSpec(FROM, "date"), ColumnSpec(TO, "timestamp(0) with time zone"), END, "UTC"
+    )
+    assert predicate == (
+        "\"valid_from\" < DATE '2013-06-02' AND (\"valid_to\" >= TIMESTAMPTZ '2013-06-02 00:00:00.000000+00' "
+        'OR "valid_to" IS NULL)'
+    )
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize(
+    ("type_name", "end", "zone", "reason"),
+    [
+        ("date", "2013-06-01T06:00+00:00", "UTC", "a date cannot express the bound 2013-06-01 06:00 in UTC"),
+        ("timestamp without time zone", "2013-11-03T05:30+00:00", "America/New_York", "01:30 comes twice"),
+        ("integer", "2013-06-01T00:00+00:00", "UTC", "'valid_from' of type integer is neither"),
+    ],
+)
+def test_a_validity_that_its_columns_cannot_express(
+    type_name: str, end: str, zone: str, reason: str, inclusive: bool
+) -> None:
+    columns = (ColumnSpec(FROM, type_name), ColumnSpec(TO, type_name))
+    with pytest.raises(DialectError, match=reason):
+        POSTGRESQL.validity_predicate(*columns, datetime.fromisoformat(end), zone, to_inclusive=inclusive)
+
+
+def test_what_is_not_known_of_any_engine_is_not_guessed() -> None:
+    columns = (ColumnSpec(FROM, "timestamp"), ColumnSpec(TO, "timestamp"))
+    assert "TIMESTAMP '2013-06-02 00:00:00'" in DIALECTS["generic"].validity_predicate(*columns, END, "UTC")
+    with pytest.raises(DialectError, match="no last value before a moment that is known"):
+        DIALECTS["generic"].validity_predicate(*columns, END, "UTC", to_inclusive=True)
+
+
+@pytest.mark.parametrize("name", ["postgresql", "generic"])
+def test_an_engine_without_a_history_of_its_own_says_what_to_use(name: str) -> None:
+    with pytest.raises(DialectError, match="cannot be time_travel; use valid_between, interval or current"):
+        DIALECTS[name].relation("public", "t", at=END)
+    assert DIALECTS[name].history_begins_sql("public", "t") is None

@@ -1,0 +1,135 @@
+"""Every honest history: dates in random order, and after each step the answers that the source's past demands.
+
+What is right is worked out in Python from the changes themselves, not by the SQL under test; and the source goes on
+changing between the steps.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+import pytest
+from warehouse.coverage import MissingIntervals
+from warehouse.failures import IntervalNotExpressible
+from warehouse.job_spec import HistorySpec, TableSpec
+from warehouse.reading import read_as_of
+
+from tests.spark.runs import Runs
+
+FIRST = date(2013, 6, 1)
+DAYS = [FIRST + timedelta(days=number) for number in range(5)]
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Another order in each run; the seed is printed, so that a failure can be repeated."""
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
+@dataclass
+class Prices:
+    """Table ``prices`` of validities in the source, beside the changes that made it: (when, article, price or None)."""
+
+    runs: Runs
+    type_name: str
+    inclusive: bool
+    changes: list[tuple[datetime, int, int | None]] = field(default_factory=list)
+
+    @property
+    def step(self) -> timedelta:
+        """The finest step of the columns' type."""
+        return {"date": timedelta(days=1), "timestamp(0)": timedelta(seconds=1)}.get(
+            self.type_name, timedelta(microseconds=1)
+        )
+
+    def create(self) -> None:
+        self.runs.database.run(
+            f"CREATE TABLE prices (article integer, price integer, valid_from {self.type_name} NOT NULL, "
+            f"valid_to {self.type_name})"
+        )
+
+    def change(self, when: datetime, article: int, price: int | None) -> None:
+        """The article has another price from ``when`` on; None: it is no longer sold."""
+        self.changes.append((when, article, price))
+        end = when - self.step if self.inclusive else when
+        sql = f"UPDATE prices SET valid_to = '{end}' WHERE article = {article} AND valid_to IS NULL;"
+        if price is not None:
+            sql += f"INSERT INTO prices VALUES ({article}, {price}, '{when}', NULL)"
+        self.runs.database.run(f"SET timezone = 'UTC'; {sql}")
+
+    def at_the_end_of(self, day: date) -> set[tuple[int, int]]:
+        end = datetime.combine(day + timedelta(days=1), time(0))
+        known = {article: price for _, article, price in sorted(change for change in self.changes if change[0] < end)}
+        return {(article, price) for article, price in known.items() if price is not None}
+
+    def table(self) -> TableSpec:
+        history = HistorySpec(
+            "valid_between", valid_from="valid_from", valid_to="valid_to", to_inclusive=self.inclusive
+        )
+        whole = self.runs.table("prices", history=history)
+        # The history's own columns need not be kept.
+        columns = tuple(column for column in whole.columns if column.name in ("article", "price"))
+        return TableSpec(**{**whole.__dict__, "columns": columns})
+
+
+@pytest.mark.parametrize(
+    ("type_name", "inclusive"), [("timestamptz", False), ("timestamp(0)", True), ("date", True), ("date", False)]
+)
+def test_states_by_validity(tmpfs_runs: Runs, chance: random.Random, type_name: str, inclusive: bool) -> None:
+    prices = Prices(tmpfs_runs, type_name, inclusive)
+    prices.create()
+    days = DAYS if type_name == "timestamptz" else DAYS[:3]
+    # Midnight itself belongs to the day that it begins, the moment before to the day that it ends.
+    hours = (0,) if type_name == "date" else (0, 9, 24)
+    for day in [FIRST - timedelta(days=1), *days]:
+        for number, hour in enumerate(hours):
+            when = (
+                datetime.combine(day, time(0)) + timedelta(hours=hour) - (prices.step if hour == 24 else timedelta(0))
+            )
+            for article in chance.sample(range(6), 2):
+                if all(when > earlier for earlier, same, _ in prices.changes if same == article):
+                    prices.change(when, article, chance.choice([None, day.toordinal() * 10 + number]))
+    prices.change(datetime.combine(days[1], time(0)), 99, 1)
+    table, taken = prices.table(), []
+    for step, day in enumerate(chance.sample(days, len(days))):
+        tmpfs_runs.publish(table, str(day))
+        taken.append(day)
+        for known in taken:
+            frame = read_as_of(tmpfs_runs.session, tmpfs_runs.store, "prices", str(known))
+            assert frame.columns == ["article", "price"]
+            rows = [tuple(row) for row in frame.collect()]
+            assert len(rows) == len(set(rows)) and set(rows) == prices.at_the_end_of(known), (known, taken)
+        later = datetime.combine(days[-1], time(0)) + timedelta(days=1 + step)
+        for article in range(3):
+            prices.change(later, article, step)
+
+
+def test_rows_by_interval(tmpfs_runs: Runs, chance: random.Random) -> None:
+    runs = tmpfs_runs
+    runs.events([str(day) for day in DAYS])
+    expected = {day: set(range(number * 10, number * 10 + 10)) for number, day in enumerate(DAYS)}
+    taken: list[date] = []
+    for step, day in enumerate(chance.sample(DAYS, len(DAYS))):
+        runs.publish(runs.table(), str(day))
+        taken.append(day)
+        for asked in DAYS:
+            wanted = [one for one in DAYS if one <= asked]
+            missing = tuple(str(one) for one in wanted if one not in taken)
+            if missing:
+                with pytest.raises(MissingIntervals) as failure:
+                    read_as_of(runs.session, runs.store, "events", str(asked))
+                assert failure.value.missing == missing
+            else:
+                rows = read_as_of(runs.session, runs.store, "events", str(asked)).select("id").collect()
+                assert sorted(row.id for row in rows) == sorted(set().union(*(expected[one] for one in wanted)))
+        runs.database.run(f"INSERT INTO events VALUES ({1000 + step}, '2013-06-20 00:00+00', 1, 'later')")
+
+
+def test_an_engine_without_a_history_of_its_own_is_refused(tmpfs_runs: Runs) -> None:
+    tmpfs_runs.events([str(FIRST)])
+    with pytest.raises(IntervalNotExpressible, match="table events: postgresql keeps no history of its tables"):
+        tmpfs_runs.snapshot([tmpfs_runs.table(history=HistorySpec("time_travel"))], str(FIRST))
