@@ -10,6 +10,7 @@ from collections.abc import Callable
 from local_stack.class_data import ensure_class_data_archive
 from local_stack.errors import StackError
 from local_stack.jars import SETS, ensure_jars, write_lock
+from local_stack.mariadb import ensure_programs
 from local_stack.preflight import check_java, check_python
 from local_stack.stack import Stack
 
@@ -41,6 +42,10 @@ def _status() -> None:
         print(f"{name:24} {'runs, pid ' + str(pid) if pid else 'does not run'}")
 
 
+def _setup_mariadb() -> None:
+    print(f"MariaDB: {ensure_programs().server}")
+
+
 def _demo() -> None:
     from local_stack.demo import run_demo  # noqa: PLC0415 - needs the environment that `setup` makes
 
@@ -59,6 +64,7 @@ _COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "stop": (_stop, "end all services and free the memory"),
     "status": (_status, "show which services run"),
     "demo": (_demo, "start all services and run the demo"),
+    "setup-mariadb": (_setup_mariadb, "find MariaDB's server for the tests, or unpack Debian's"),
     "lock-jars": (write_lock, "resolve the jars and write jars.lock"),
 }
 

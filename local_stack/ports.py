@@ -34,6 +34,14 @@ class Ports:
             return cls(**{name: held.getsockname()[1] for name, held in zip(names, sockets, strict=True)})
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as held:
+        held.bind((LOOPBACK, 0))
+        port: int = held.getsockname()[1]
+        return port
+
+
 def is_listening(port: int) -> bool:
     """Whether somebody accepts connections on the port."""
     with socket.socket() as probe:

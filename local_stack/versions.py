@@ -1,6 +1,6 @@
 """Pins of everything that is not a Python package; requirements.lock pins those.
 
-The three Spark jars and the Alluxio servers are the set verified to work together (Alluxio's client stays at 2.9.3:
+The Spark jars and the Alluxio servers are the set verified to work together (Alluxio's client stays at 2.9.3:
 later shaded clients are not on Maven Central). `python -m local_stack lock-jars` resolves them into ``jars.lock``.
 """
 
@@ -13,6 +13,7 @@ SPARK_JARS = (
     "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
     "org.alluxio:alluxio-shaded-client:2.9.3",
     "org.postgresql:postgresql:42.7.8",
+    "org.mariadb.jdbc:mariadb-java-client:3.5.6",
 )
 """Put on Spark's class path as they are: each carries its own dependencies."""
 

@@ -46,9 +46,9 @@ class SourceProbe:
             self.dialect: Dialect = dialect_of_url(address.url)
         except DialectError as error:
             raise PermanentError(f"The source {source.name}: {error}.") from error
-        if not self.dialect.shares_snapshots and source.consistency != "best_effort":
+        if not self.dialect.holds_state and source.consistency != "best_effort":
             raise PermanentError(
-                f"The source {source.name} ({address.url.split(':')[1]}) cannot share one state between connections; "
+                f"The source {source.name} ({address.url.split(':')[1]}) is not known to hold one state for a reader; "
                 "set its consistency to best_effort in the manifest, and every record will say so."
             )
         self._connection: Any = None
@@ -64,6 +64,9 @@ class SourceProbe:
         )
         try:
             self._connection = hook.get_conn()
+            with self._connection.cursor() as cursor:
+                for statement in self.dialect.init_statements:
+                    cursor.execute(statement)
         except Exception as error:  # noqa: BLE001  # of Java, known only once its virtual machine runs
             raise self._failure(error, None) from None
         return self
@@ -120,6 +123,9 @@ class SourceProbe:
             return 0, 0
         answer = "".join(str(row[0]) for row in self._query(statement, table))
         rows, width = self.dialect.read_estimate(answer)
+        row_bytes = self.dialect.row_bytes_sql(table.source_schema, table.source_table)
+        if not width and row_bytes is not None:
+            width = int(self._query(row_bytes, table)[0][0] or 0)
         return rows, rows * width
 
     def _history_rows(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> HistoryRows:

@@ -25,14 +25,13 @@ from warehouse.vendor_errors import source_errors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REPEATABLE_READ = 4
-"""``java.sql.Connection.TRANSACTION_REPEATABLE_READ``."""
-
 
 class SourceState:
     """A source as all tables of a group are read from it.
 
-    ``snapshot``: the exported state's name, None where nothing is shared (``best_effort``).
+    ``snapshot``: the exported state's name, None where nothing is shared. ``consistency``: ``snapshot`` or
+    ``best_effort``, as the record says it for ever. ``one_connection``: the state is this connection's alone, so that
+    rows have to come through it.
     ``captured_at``: ISO 8601 in UTC by the source's clock. ``position``: the source's own name of the state.
     """
 
@@ -41,6 +40,7 @@ class SourceState:
         self.dialect = dialect
         self._connection = connection
         self._lock = threading.Lock()
+        self.consistency = source.consistency
         export = dialect.export_snapshot_sql() if source.consistency == "snapshot" else None
         self.snapshot: str | None = self.value(export) if export else None
         self.captured_at: str = self._clock()
@@ -48,9 +48,9 @@ class SourceState:
         self.position: str = (self.value(position) or "") if position else ""
 
     @property
-    def consistency(self) -> str:
-        """``snapshot`` or ``best_effort``, as the record says it for ever."""
-        return "snapshot" if self.snapshot else "best_effort"
+    def one_connection(self) -> bool:
+        """Whether no other connection can read this state."""
+        return self.consistency == "snapshot" and not self.dialect.shares_snapshots
 
     def query(self, sql: str, table: str | None = None) -> list[tuple[str | None, ...]]:
         """All rows of a small answer, each cell as text, read in the held state. Safe from several threads.
@@ -95,22 +95,25 @@ class SourceState:
 def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[SourceState]:
     """Open the holder, and keep it until the block ends.
 
-    :raises JobError: wrong password, unreachable source, missing driver, or an engine that cannot share a state
+    :raises JobError: wrong password, unreachable source, missing driver, or an engine that cannot hold a state
         although the spec asks for it.
     """
     dialect = dialect_for(source.dialect)
-    if source.consistency == "snapshot" and not dialect.shares_snapshots:
-        raise SourceRefused(source.name, None, "0A000", "its engine shares no state; set consistency: best_effort")
+    if source.consistency == "snapshot" and not dialect.holds_state:
+        raise SourceRefused(source.name, None, "0A000", "its engine holds no state; set consistency: best_effort")
     with source_errors(source.name, source.user):
-        connection = _connect(session, source)
+        connection = _connect(session, source, dialect)
     try:
         with source_errors(source.name, source.user):
             for statement in dialect.init_statements:
                 _execute(connection, statement)
             if source.consistency == "snapshot":
                 connection.setReadOnly(True)
-                connection.setTransactionIsolation(REPEATABLE_READ)
+                if dialect.isolation is not None:
+                    connection.setTransactionIsolation(dialect.isolation)
                 connection.setAutoCommit(False)
+                for statement in dialect.begin_statements:
+                    _execute(connection, statement)
         yield SourceState(source, dialect, connection)
     finally:
         with suppress(Py4JError):
@@ -122,7 +125,7 @@ def source_password() -> str | None:
     return os.environ.get(PASSWORD_VARIABLE)
 
 
-def _connect(session: SparkSession, source: SourceSpec) -> Any:
+def _connect(session: SparkSession, source: SourceSpec, dialect: Dialect) -> Any:
     jvm = jvm_of(session)
     try:
         # The context loader knows the jars of --jars as well as the class path; DriverManager only the latter.
@@ -133,7 +136,7 @@ def _connect(session: SparkSession, source: SourceSpec) -> Any:
     except Py4JJavaError as error:
         raise DriverMissing(source.name, source.driver) from error
     properties = jvm.java.util.Properties()
-    for name, value in (("user", source.user), ("password", source_password())):
+    for name, value in (*dialect.properties.items(), ("user", source.user), ("password", source_password())):
         if value is not None:
             properties.setProperty(name, value)
     connection = driver.connect(source.url, properties)

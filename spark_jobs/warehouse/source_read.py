@@ -104,6 +104,8 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
     estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
     if estimate is not None:
         rows, width = dialect.read_estimate(state.value(estimate, table.name) or "")
+        if not width and (row_bytes := dialect.row_bytes_sql(table.source_schema, table.source_table)) is not None:
+            width = int(state.value(row_bytes, table.name) or 0)
         read = replace(read, estimated_rows=rows, estimated_bytes=rows * width)
     return _with_splits(state, read, by_name)
 
@@ -119,6 +121,7 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         columns[SPLIT_KEY] = read.split_expression
     query = dialect.select(columns, read.relation, read.where_sql)
     properties = {
+        **dialect.properties,
         "driver": source.driver,
         # Without a fetch size the driver leaves autocommit on: it would ignore the imported snapshot in silence and
         # hold the whole split in memory.

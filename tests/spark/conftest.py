@@ -16,12 +16,17 @@ from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
 from warehouse.spark_conf import spark_conf
 
 from local_stack.alluxio import Alluxio
+from local_stack.errors import StackError
 from local_stack.jars import ensure_jars
-from local_stack.ports import Ports
+from local_stack.mariadb import MariadbServer, ensure_programs
+from local_stack.ports import Ports, free_port
 from local_stack.postgres import PostgresServer
-from tests.spark.runs import Database, Runs
+from tests.spark.databases import MariadbDatabase, PostgresDatabase
+from tests.spark.runs import Runs
 
 ALLUXIO_MEMORY = 512 << 20
+REQUIRE_MARIADB = "WAREHOUSE_REQUIRE_MARIADB" in os.environ
+"""Whether a machine without MariaDB's server fails its tests instead of skipping them."""
 NAMESPACES = itertools.count(1)
 
 
@@ -104,20 +109,47 @@ def server(scratch: Path, ports: Ports) -> Iterator[PostgresServer]:
         running.stop()
 
 
+@pytest.fixture(scope="session")
+def mariadb_server(scratch: Path) -> Iterator[MariadbServer]:
+    try:
+        ensure_programs()
+    except StackError as error:
+        if REQUIRE_MARIADB:
+            raise
+        pytest.skip(f"no MariaDB: {error}")
+    running = MariadbServer("source", scratch / "mariadb", free_port())
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture
-def database(server: PostgresServer, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Database:
+def database(server: PostgresServer, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> PostgresDatabase:
     """The server with an empty schema ``public``, and its password where a job looks for it."""
     monkeypatch.setenv(PASSWORD_VARIABLE, server.password)
-    database = Database(server)
+    database = PostgresDatabase(server)
     database.run("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
     return database
 
 
 @pytest.fixture
-def runs(session: SparkSession, store: StoreSpec, database: Database) -> Runs:
+def mariadb(
+    mariadb_server: MariadbServer, session: SparkSession, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> MariadbDatabase:
+    """MariaDB with an empty database, and its password where a job looks for it."""
+    monkeypatch.setenv(PASSWORD_VARIABLE, mariadb_server.password)
+    database = MariadbDatabase(mariadb_server, session)
+    database.recreate()
+    return database
+
+
+@pytest.fixture
+def runs(session: SparkSession, store: StoreSpec, database: PostgresDatabase) -> Runs:
     return Runs(session, store, database)
 
 
 @pytest.fixture
-def tmpfs_runs(session: SparkSession, tmpfs_store: StoreSpec, database: Database) -> Runs:
+def tmpfs_runs(session: SparkSession, tmpfs_store: StoreSpec, database: PostgresDatabase) -> Runs:
     return Runs(session, tmpfs_store, database)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from warehouse.capture import snapshot_tables
@@ -13,7 +12,6 @@ from warehouse.iceberg_api import branch_head, load_existing_table, reference_na
 from warehouse.iceberg_tables import quoted
 from warehouse.job_spec import (
     ChecksSpec,
-    ColumnSpec,
     HistorySpec,
     IntervalSpec,
     PublishedTable,
@@ -22,7 +20,6 @@ from warehouse.job_spec import (
     SnapshotJob,
     SnapshotRecord,
     SnapshotResult,
-    SourceSpec,
     SplitSpec,
     StoreSpec,
     TableSpec,
@@ -34,37 +31,9 @@ from warehouse.publish import data_files
 from warehouse.records import read_records
 from warehouse.validation import validate_snapshots
 
-from local_stack.postgres import PostgresServer
+from tests.spark.databases import Database
 
 DAG = "snapshot_tests"
-
-
-@dataclass(frozen=True)
-class Database:
-    """The source's database ``name``, as its owner."""
-
-    server: PostgresServer
-    name: str = "postgres"
-
-    def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run statements in one transaction; rows of the last one, if it has any."""
-        connection = self.server.connect(self.name)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def source(self) -> SourceSpec:
-        return SourceSpec(
-            "tests",
-            "postgresql",
-            self.server.jdbc_url(self.name),
-            self.server.owner,
-            "org.postgresql.Driver",
-            "UTC",
-        )
 
 
 def interval(day: str, days: int = 1) -> IntervalSpec:
@@ -104,15 +73,11 @@ class Runs:
         history: HistorySpec | None = None,
     ) -> TableSpec:
         """Spec of a source table with all of its columns; ``history`` is instead of ``mode`` and what belongs to it."""
-        columns = self.database.run(
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-            f"WHERE attrelid = 'public.{name}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-        )
         return TableSpec(
             name=name,
-            source_schema="public",
+            source_schema=self.database.schema,
             source_table=name,
-            columns=tuple(ColumnSpec(*found) for found in columns),
+            columns=self.database.columns(name),
             history=history or HistorySpec(mode, column if mode == "interval" else None, lateness_seconds),  # type: ignore[arg-type]
             split=split or SplitSpec(2),
             checks=checks or ChecksSpec(),

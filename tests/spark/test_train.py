@@ -22,7 +22,8 @@ from warehouse.training import InputNotCaptured, current_folder, load_model, run
 from local_stack import nycflights
 from local_stack.alluxio import Alluxio
 from local_stack.postgres import PostgresServer
-from tests.spark.runs import Database, Runs
+from tests.spark.databases import PostgresDatabase
+from tests.spark.runs import Runs
 
 DAY, NEXT_DAY = "2013-06-01", "2013-06-02"
 INPUTS = (InputSpec("flights", "window", 1), InputSpec("weather", "window", 1), InputSpec("planes", "latest"))
@@ -32,7 +33,7 @@ INPUTS = (InputSpec("flights", "window", 1), InputSpec("weather", "window", 1), 
 def published(session: SparkSession, stores: dict[str, StoreSpec], server: PostgresServer) -> Iterator[Runs]:
     """Flights and weather of two days, and the planes."""
     nycflights.load(server)
-    runs = Runs(session, replace(stores["tmpfs"], namespace="trainings"), Database(server, nycflights.DATABASE))
+    runs = Runs(session, replace(stores["tmpfs"], namespace="trainings"), PostgresDatabase(server, nycflights.DATABASE))
     dated = [runs.table(name, column="time_hour") for name in ("flights", "weather")]
     planes = runs.table("planes", mode="current", lateness_seconds=100 * 366 * 86_400)
     with pytest.MonkeyPatch.context() as patch:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from warehouse.dialects.dialect import Dialect, DialectError
 from warehouse.dialects.generic import GenericDialect
+from warehouse.dialects.mariadb import MariadbDialect
 from warehouse.dialects.postgresql import PostgresqlDialect
 
-DIALECTS: dict[str, Dialect] = {"postgresql": PostgresqlDialect(), "generic": GenericDialect()}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (PostgresqlDialect(), MariadbDialect(), GenericDialect())
+}
 
 __all__ = ["DIALECTS", "Dialect", "DialectError", "dialect_for", "dialect_of_url"]
 

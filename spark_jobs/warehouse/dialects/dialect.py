@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as wall_time
+from types import MappingProxyType
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -55,8 +57,16 @@ class Dialect(Protocol):
     driver_class: str
     shares_snapshots: bool
     """Whether several connections can read one exported state."""
+    holds_state: bool
+    """Whether one transaction reads one state from its first statement to its last."""
+    isolation: int | None = 4
+    """``java.sql.Connection``'s number of the isolation level that does it; 4 is repeatable read."""
     init_statements: tuple[str, ...]
-    """Statements of the holder before its transaction begins."""
+    """Statements of a connection before its transaction begins."""
+    begin_statements: tuple[str, ...] = ()
+    """Statements that fix the transaction's state, where its first statement does not."""
+    properties: Mapping[str, str] = MappingProxyType({})
+    """JDBC properties of every connection that reads rows."""
 
     def quote(self, identifier: str) -> str:
         """Quoted identifier. :raises DialectError: not an identifier of this engine."""
@@ -133,6 +143,14 @@ class Dialect(Protocol):
 
     def read_estimate(self, answer: str) -> tuple[int, int]:
         """Estimated rows, and bytes of one row, of the answer to :meth:`estimate_sql`."""
+
+    def row_bytes_sql(self, schema: str, table: str) -> str | None:
+        """One row: bytes of an average row, for engines whose estimate leaves them out as 0."""
+        return None
+
+    def state_refusal_sql(self, schema: str, table: str) -> str | None:
+        """One row: why a transaction does not hold this table's state; null where it does. None: it always does."""
+        return None
 
     def captured_at_sql(self) -> str:
         """One row: the source's clock as ISO 8601 in UTC."""

@@ -34,6 +34,7 @@ class GenericDialect(Dialect):
     name = "generic"
     driver_class = ""
     shares_snapshots = False
+    holds_state = False
     init_statements: tuple[str, ...] = ()
 
     def quote(self, identifier: str) -> str:

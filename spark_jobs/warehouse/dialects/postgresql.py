@@ -51,6 +51,7 @@ class PostgresqlDialect(Dialect):
     name = "postgresql"
     driver_class = "org.postgresql.Driver"
     shares_snapshots = True
+    holds_state = True
     init_statements: tuple[str, ...] = (
         # The holder sits idle while the splits read: no time-out may end it. A server before 14 lacks the last one.
         "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "

@@ -1,0 +1,140 @@
+"""MariaDB 10.5 and later, with InnoDB's repeatable read and system-versioned tables."""
+
+# ruff: noqa: S608 - building SQL is what this module is for; every name and literal passes quote() or literal()
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from warehouse.dialects.dialect import Captured, Dialect, DialectError, local_date, local_wall_time
+from warehouse.dialects.mariadb_types import INSTANT, WALL_TIME, capture
+from warehouse.job_spec import ColumnSpec
+
+MAX_IDENTIFIER_CHARACTERS = 64
+ESTIMATE = re.compile(r'^( *)"rows": (\d+),\n *"filtered": ([\d.]+)', re.MULTILINE)
+MOMENT = "%Y-%m-%d %H:%M:%S.%f"
+
+
+class MariadbDialect(Dialect):
+    """SQL of MariaDB. No connection can import another one's state, so that one connection reads all of a group."""
+
+    name = "mariadb"
+    driver_class = "org.mariadb.jdbc.Driver"
+    shares_snapshots = False
+    holds_state = True
+    init_statements: tuple[str, ...] = (
+        # Spark quotes names with double quotes. Whatever else the server's default mode has would change what is
+        # read; a row's time must not depend on the server's time zone.
+        "SET SESSION sql_mode = 'ANSI_QUOTES', time_zone = '+00:00', "
+        # The holder sits idle while a table is written, and a slow reader must not end it: a day, in seconds.
+        "wait_timeout = 86400, net_write_timeout = 86400, max_statement_time = 0",
+    )
+    begin_statements: tuple[str, ...] = ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
+    properties: Mapping[str, str] = MappingProxyType(
+        {
+            # Otherwise tinyint(1), which holds -128 to 127, is a boolean.
+            "tinyInt1isBit": "false",
+            # Of Spark's connections, which run no statements of ours.
+            "sessionVariables": "sql_mode='ANSI_QUOTES',time_zone='+00:00'",
+        }
+    )
+
+    def quote(self, identifier: str) -> str:
+        if not identifier or "\0" in identifier or len(identifier) > MAX_IDENTIFIER_CHARACTERS:
+            raise DialectError(
+                f"{identifier!r} is not an identifier (1 to {MAX_IDENTIFIER_CHARACTERS} characters, no NUL)"
+            )
+        # A name in double quotes would be a text wherever ANSI_QUOTES is not set.
+        return "`" + identifier.replace("`", "``") + "`"
+
+    def literal(self, text: str) -> str:
+        if "\0" in text:
+            raise DialectError("a string cannot hold NUL")
+        return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
+        name = self.quote(column)
+        if INSTANT.fullmatch(type_name):
+            bounds = [f"TIMESTAMP '{moment.astimezone(UTC):{MOMENT}}'" for moment in (start, end)]
+        elif WALL_TIME.fullmatch(type_name):
+            bounds = [f"TIMESTAMP '{local_wall_time(moment, time_zone):{MOMENT}}'" for moment in (start, end)]
+        elif type_name == "date":
+            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
+        else:
+            raise DialectError(f"column {column!r} of type {type_name} is neither a datetime, a timestamp nor a date")
+        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+
+    def columns_sql(self, schema: str, table: str) -> str:
+        # What the user has no right on at all is not listed: it looks as if it were not there.
+        return (
+            "SELECT column_name, column_type, CASE is_nullable WHEN 'YES' THEN 'true' ELSE 'false' END, "
+            "CASE WHEN find_in_set('select', privileges) > 0 THEN 'true' ELSE 'false' END "
+            f"FROM information_schema.columns WHERE table_schema = {self.literal(schema)} "
+            f"AND table_name = {self.literal(table)} ORDER BY ordinal_position"
+        )
+
+    def state_refusal_sql(self, schema: str, table: str) -> str | None:
+        return (
+            "SELECT CASE WHEN engine NOT IN ('InnoDB', 'ROCKSDB') THEN "
+            "concat('its storage engine ', engine, ' takes no part in transactions') END "
+            f"FROM information_schema.tables WHERE table_schema = {self.literal(schema)} "
+            f"AND table_name = {self.literal(table)}"
+        )
+
+    def estimate_sql(self, select_sql: str) -> str | None:
+        return f"EXPLAIN FORMAT=JSON {select_sql}"
+
+    def read_estimate(self, answer: str) -> tuple[int, int]:
+        """MariaDB's plan has no width: 0, see :meth:`row_bytes_sql`.
+
+        Read line by line: under ANSI_QUOTES the conditions in it are not valid JSON. The tables of a join stand at
+        one depth; deeper ones are inside a derived table, whose own estimate counts them already.
+        """
+        estimates = ESTIMATE.findall(answer)
+        depth = min((len(indent) for indent, *_ in estimates), default=0)
+        rows = 1.0
+        for indent, number, share in estimates:
+            if len(indent) == depth:
+                rows *= float(number) * float(share) / 100
+        return (round(rows) if estimates else 0), 0
+
+    def row_bytes_sql(self, schema: str, table: str) -> str | None:
+        return (
+            f"SELECT avg_row_length FROM information_schema.tables WHERE table_schema = {self.literal(schema)} "
+            f"AND table_name = {self.literal(table)}"
+        )
+
+    def captured_at_sql(self) -> str:
+        return "SELECT date_format(utc_timestamp(6), '%Y-%m-%dT%H:%i:%s.%fZ')"
+
+    def source_position_sql(self) -> str | None:
+        # Fixed by WITH CONSISTENT SNAPSHOT; empty where the server writes no binary log.
+        return (
+            "SELECT group_concat(lower(variable_name), ' ', variable_value ORDER BY variable_name SEPARATOR ', ') "
+            "FROM information_schema.session_status "
+            "WHERE variable_name LIKE 'binlog_snapshot_%' AND variable_value NOT IN ('', '0')"
+        )
+
+    def export_snapshot_sql(self) -> str | None:
+        return None
+
+    def import_snapshot_sql(self, snapshot: str) -> str:
+        raise DialectError("MariaDB does not share a state between connections")
+
+    def storage_sql(self, schema: str, table: str) -> str | None:
+        return None
+
+    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
+        raise DialectError("MariaDB's rows have no place to split by")
+
+    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
+        raise DialectError("tables of MariaDB cannot be split yet")
+
+    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
+        raise DialectError("tables of MariaDB cannot be split yet")
+
+    def capture(self, column: ColumnSpec) -> Captured:
+        return capture(self.quote(column.name), column.type)

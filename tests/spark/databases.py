@@ -1,0 +1,177 @@
+"""The databases that the tests read from: one small object for each engine, so that a test can run on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pyspark.sql import SparkSession
+from warehouse.dialects import DIALECTS
+from warehouse.job_spec import ColumnSpec, SourceSpec
+from warehouse.jvm import jvm_of
+
+from local_stack.mariadb import MariadbServer
+from local_stack.postgres import PostgresServer
+
+Rows = list[tuple[Any, ...]]
+
+
+class Connection(Protocol):
+    """One connection of the tests' own; every statement commits unless one began a transaction."""
+
+    def run(self, sql: str) -> Rows:
+        """Run statements; rows of the last one, if it has any."""
+
+
+class Database(Protocol):
+    """A source's database, as its owner. ``schema``: where the tests' tables are."""
+
+    schema: str
+    user: str
+    password: str
+
+    def run(self, sql: str) -> Rows:
+        """Run statements; rows of the last one, if it has any."""
+
+    def connection(self) -> Any:
+        """Context manager of a :class:`Connection`."""
+
+    def columns(self, table: str) -> tuple[ColumnSpec, ...]:
+        """The table's columns as check finds them."""
+
+    def source(self) -> SourceSpec: ...
+
+
+@dataclass(frozen=True)
+class PostgresDatabase:
+    """The database ``name`` with its schema ``public``."""
+
+    server: PostgresServer
+    name: str = "postgres"
+    schema: str = "public"
+
+    @property
+    def user(self) -> str:
+        return self.server.owner
+
+    @property
+    def password(self) -> str:
+        return self.server.password
+
+    def run(self, sql: str) -> Rows:
+        """Run statements in one transaction; rows of the last one, if it has any."""
+        connection = self.server.connect(self.name)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        connection = self.server.connect(self.name)
+        connection.autocommit = True
+        try:
+            yield _PostgresConnection(connection)
+        finally:
+            connection.close()
+
+    def columns(self, table: str) -> tuple[ColumnSpec, ...]:
+        return _columns(self, table)
+
+    def source(self) -> SourceSpec:
+        return _source(self, "postgresql", self.server.jdbc_url(self.name))
+
+
+@dataclass(frozen=True)
+class _PostgresConnection:
+    connection: Any
+
+    def run(self, sql: str) -> Rows:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True)
+class MariadbDatabase:
+    """The database ``schema``, over JDBC from the session's JVM: there is no client in Python."""
+
+    server: MariadbServer
+    session: SparkSession
+    schema: str = "bank"
+
+    @property
+    def user(self) -> str:
+        return self.server.owner
+
+    @property
+    def password(self) -> str:
+        return self.server.password
+
+    def recreate(self) -> None:
+        """Make the database anew, empty."""
+        with self._connect("") as connection:
+            connection.run(f"DROP DATABASE IF EXISTS `{self.schema}`; CREATE DATABASE `{self.schema}`")
+
+    def run(self, sql: str) -> Rows:
+        with self.connection() as connection:
+            return connection.run(sql)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        with self._connect(self.schema) as connection:
+            yield connection
+
+    def columns(self, table: str) -> tuple[ColumnSpec, ...]:
+        return _columns(self, table)
+
+    def source(self) -> SourceSpec:
+        return _source(self, "mariadb", self.server.jdbc_url(self.schema))
+
+    @contextmanager
+    def _connect(self, database: str) -> Iterator[Connection]:
+        jvm = jvm_of(self.session)
+        properties = jvm.java.util.Properties()
+        options = {"user": self.user, "password": self.password, "allowMultiQueries": "true", "tinyInt1isBit": "false"}
+        for name, value in options.items():
+            properties.setProperty(name, value)
+        connection = jvm.org.mariadb.jdbc.Driver().connect(self.server.jdbc_url(database), properties)
+        try:
+            yield _JdbcConnection(connection)
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class _JdbcConnection:
+    connection: Any
+
+    def run(self, sql: str) -> Rows:
+        statement = self.connection.createStatement()
+        rows: Rows = []
+        has_rows = statement.execute(sql)
+        while has_rows or statement.getUpdateCount() != -1:
+            rows = list(_rows(statement.getResultSet())) if has_rows else []
+            has_rows = statement.getMoreResults()
+        statement.close()
+        return rows
+
+
+def _rows(answer: Any) -> Iterator[tuple[Any, ...]]:
+    width = answer.getMetaData().getColumnCount()
+    while answer.next():
+        yield tuple(answer.getObject(index) for index in range(1, width + 1))
+
+
+def _columns(database: Database, table: str) -> tuple[ColumnSpec, ...]:
+    dialect = DIALECTS[database.source().dialect]
+    listed = database.run(dialect.columns_sql(database.schema, table))
+    return tuple(ColumnSpec(name, type_name, nullable == "true") for name, type_name, nullable, _ in listed)
+
+
+def _source(database: Database, dialect: str, url: str) -> SourceSpec:
+    return SourceSpec("tests", dialect, url, database.user, DIALECTS[dialect].driver_class, "UTC")
