@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from warehouse.dialects.dialect import Captured, Dialect, DialectError, local_date, local_wall_time
+from warehouse.dialects.dialect import Captured, Dialect, DialectError, last_digit, local_date, local_wall_time
 from warehouse.dialects.mariadb_types import INSTANT, WALL_TIME, capture
 from warehouse.job_spec import ColumnSpec
 
@@ -55,17 +55,19 @@ class MariadbDialect(Dialect):
             raise DialectError("a string cannot hold NUL")
         return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
-    def interval_predicate(self, column: str, type_name: str, start: datetime, end: datetime, time_zone: str) -> str:
-        name = self.quote(column)
-        if INSTANT.fullmatch(type_name):
-            bounds = [f"TIMESTAMP '{moment.astimezone(UTC):{MOMENT}}'" for moment in (start, end)]
-        elif WALL_TIME.fullmatch(type_name):
-            bounds = [f"TIMESTAMP '{local_wall_time(moment, time_zone):{MOMENT}}'" for moment in (start, end)]
-        elif type_name == "date":
-            bounds = [f"DATE '{local_date(moment, time_zone)}'" for moment in (start, end)]
+    def time_bound(
+        self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
+    ) -> str:
+        if type_name == "date":
+            return f"DATE '{local_date(moment, time_zone) - timedelta(days=1 if last_before else 0)}'"
+        if (instant := INSTANT.fullmatch(type_name)) is not None:
+            digits, wall_time = instant[1], moment.astimezone(UTC)
+        elif (wall := WALL_TIME.fullmatch(type_name)) is not None:
+            digits, wall_time = wall[1], local_wall_time(moment, time_zone)
         else:
             raise DialectError(f"column {column!r} of type {type_name} is neither a datetime, a timestamp nor a date")
-        return f"{name} >= {bounds[0]} AND {name} < {bounds[1]}"
+        back = last_digit(int(digits or 0)) if last_before else timedelta(0)
+        return f"TIMESTAMP '{wall_time - back:{MOMENT}}'"
 
     def columns_sql(self, schema: str, table: str) -> str:
         # What the user has no right on at all is not listed: it looks as if it were not there.

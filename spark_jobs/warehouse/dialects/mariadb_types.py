@@ -11,8 +11,8 @@ EXCLUDE = "exclude it with columns.exclude"
 INTEGER = re.compile(r"(tinyint|smallint|mediumint|int|bigint)(\(\d+\))?( unsigned)?( zerofill)?")
 DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)( unsigned)?( zerofill)?")
 TEXT = re.compile(r"(var)?char\(\d+\)|(tiny|medium|long)?text")
-WALL_TIME = re.compile(r"datetime(\([1-6]\))?")
-INSTANT = re.compile(r"timestamp(\([1-6]\))?")
+WALL_TIME = re.compile(r"datetime(?:\(([1-6])\))?")
+INSTANT = re.compile(r"timestamp(?:\(([1-6])\))?")
 WIDER: dict[str, KindName] = {"int": "long"}
 
 
