@@ -105,7 +105,7 @@ def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[Sou
         connection = _connect(session, source, dialect)
     try:
         with source_errors(source.name, source.user):
-            for statement in dialect.init_statements:
+            for statement in (*dialect.session_settings, *dialect.init_statements):
                 _execute(connection, statement)
             if source.consistency == "snapshot":
                 connection.setReadOnly(True)

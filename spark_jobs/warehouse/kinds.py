@@ -18,6 +18,8 @@ KindName = Literal[
 MAX_DECIMAL_DIGITS = 38
 """Of Spark and Iceberg."""
 
+WHOLE_NUMBER_BITS = {"integer": 32, "long": 64}
+
 _WRITTEN = re.compile(r"([a-z_]+)(?:\((\d+),\s*(\d+)\))?")
 _SPARK_NAMES = {"integer": "int", "long": "bigint", "text": "string"}
 

@@ -126,12 +126,17 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         # Without a fetch size the driver leaves autocommit on: it would ignore the imported snapshot in silence and
         # hold the whole split in memory.
         "fetchsize": str(max(1, source.fetch_size)),
-        "preferTimestampNTZ": "true",
+        # What arrives is decided by the dialect, not guessed from what the driver says of an expression.
+        "customSchema": ", ".join(
+            f"{alias} {_travelling_type(captured)}"
+            for alias, captured in zip(read.expressions, read.captured, strict=True)
+        ),
         # Rows are counted as they are in the source: nothing else may be pushed down or away.
         "pushDownPredicate": "false",
     }
-    if state.snapshot is not None:
-        properties["sessionInitStatement"] = dialect.import_snapshot_sql(state.snapshot)
+    imports = [dialect.import_snapshot_sql(state.snapshot)] if state.snapshot is not None else []
+    if statements := [*dialect.session_settings, *imports]:
+        properties["sessionInitStatement"] = "; ".join(statements)
     credentials = {"user": source.user, "password": source_password()}
     properties |= {name: value for name, value in credentials.items() if value is not None}
     conditions = list(read.conditions) or ["1 = 1"]
@@ -143,6 +148,10 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
             for alias, column, captured in zip(read.expressions, read.columns, read.captured, strict=True)
         )
     )
+
+
+def _travelling_type(captured: Captured) -> str:
+    return {"plain": captured.kind.spark_type, "epoch_days": "int", "epoch_micros": "bigint"}[captured.encoding]
 
 
 def _decoded(column: Column, captured: Captured) -> Column:

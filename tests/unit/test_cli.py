@@ -50,14 +50,17 @@ def test_lint_of_a_broken_manifest_prints_every_problem(tmp_path: Path, capsys: 
 def test_schema_writes_what_check_then_accepts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schema, reference = tmp_path / "schema.json", tmp_path / "manifest.md"
     reference.write_text("# Keys\n<!-- keys of Split -->\n<!-- end -->\n", encoding="utf-8")
-    files = ["--schema", str(schema), "--reference", str(reference)]
+    types = tmp_path / "types.md"
+    types.write_text("<!-- types of postgresql -->\n<!-- end -->\n", encoding="utf-8")
+    files = ["--schema", str(schema), "--reference", str(reference), "--types", str(types)]
     assert main(["schema", "--check", *files]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        f"{path}: is not current; run: python -m logical_warehouse schema" for path in (schema, reference)
+        f"{path}: is not current; run: python -m logical_warehouse schema" for path in (schema, reference, types)
     ]
     assert not schema.exists()
     assert main(["schema", *files]) == 0
     assert "| `parts` | whole number | `2` |" in reference.read_text(encoding="utf-8")
+    assert "| `date` | `date` | infinite |" in types.read_text(encoding="utf-8")
     assert main(["schema", "--check", *files]) == 0
 
 

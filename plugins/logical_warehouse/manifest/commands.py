@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from warehouse.dialects.type_reference import with_types
+
 from logical_warehouse.manifest.load import load_manifest
 from logical_warehouse.manifest.manifest import Manifest
 from logical_warehouse.manifest.reference import with_reference
@@ -13,6 +15,7 @@ from logical_warehouse.manifest.schema import SCHEMA_FILE, schema_text
 
 DEFAULT_MANIFEST = Path("dags/warehouse.yaml")
 DEFAULT_REFERENCE = Path("docs/manifest.md")
+DEFAULT_TYPES = Path("docs/types.md")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,10 +23,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     lint = subparsers.add_parser("lint", help="check a table manifest, without Airflow")
     lint.add_argument("manifest", nargs="?", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
     lint.set_defaults(execute=_lint)
-    schema = subparsers.add_parser("schema", help="write the manifest's JSON Schema and reference")
+    schema = subparsers.add_parser("schema", help="write the manifest's JSON Schema and the references")
     schema.add_argument("--check", action="store_true", help="write nothing; fail if a file is not current")
     schema.add_argument("--schema", type=Path, default=DEFAULT_MANIFEST.with_name(SCHEMA_FILE), help="%(default)s")
     schema.add_argument("--reference", type=Path, default=DEFAULT_REFERENCE, help="default: %(default)s")
+    schema.add_argument("--types", type=Path, default=DEFAULT_TYPES, help="default: %(default)s")
     schema.set_defaults(execute=_schema)
 
 
@@ -69,6 +73,7 @@ def _schema(arguments: argparse.Namespace) -> int:
     wanted = {
         arguments.schema: schema_text(),
         arguments.reference: with_reference(arguments.reference.read_text(encoding="utf-8")),
+        arguments.types: with_types(arguments.types.read_text(encoding="utf-8")),
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if not arguments.check:

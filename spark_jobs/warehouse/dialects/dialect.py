@@ -61,6 +61,8 @@ class Dialect(Protocol):
     """Whether one transaction reads one state from its first statement to its last."""
     isolation: int | None = 4
     """``java.sql.Connection``'s number of the isolation level that does it; 4 is repeatable read."""
+    session_settings: tuple[str, ...] = ()
+    """Statements of every connection that reads rows: they fix what values look like as text."""
     init_statements: tuple[str, ...]
     """Statements of a connection before its transaction begins."""
     begin_statements: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ from warehouse.dialects.dialect import (
     MICROSECOND_DIGITS,
     SPLIT_KEY,
     Captured,
-    CaptureRefused,
     Dialect,
     DialectError,
     last_digit,
@@ -21,28 +20,18 @@ from warehouse.dialects.dialect import (
     local_wall_time,
     where_clause,
 )
+from warehouse.dialects.postgresql_types import (
+    SESSION_SETTINGS,
+    WITH_TIME_ZONE,
+    WITHOUT_TIME_ZONE,
+    capture_postgresql,
+)
 from warehouse.job_spec import ColumnSpec
-from warehouse.kinds import MAX_DECIMAL_DIGITS, Kind, KindName, decimal
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; the server silently cuts longer names."""
 
-WITH_TIME_ZONE = re.compile(r"timestamp(\(\d\))? with time zone")
-WITHOUT_TIME_ZONE = re.compile(r"timestamp(\(\d\))? without time zone")
-NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
-TEXT = re.compile(r"text|character varying(\(\d+\))?|character\(\d+\)|name|uuid|json|jsonb")
-PLAIN: dict[str, KindName] = {
-    "boolean": "boolean",
-    "smallint": "integer",
-    "integer": "integer",
-    "bigint": "long",
-    "real": "float",
-    "double precision": "double",
-    "date": "date",
-    "bytea": "binary",
-}
 INTEGERS = {"smallint", "integer", "bigint"}
-EXCLUDE = "exclude it with columns.exclude"
 
 
 class PostgresqlDialect(Dialect):
@@ -52,6 +41,7 @@ class PostgresqlDialect(Dialect):
     driver_class = "org.postgresql.Driver"
     shares_snapshots = True
     holds_state = True
+    session_settings = SESSION_SETTINGS
     init_statements: tuple[str, ...] = (
         # The holder sits idle while the splits read: no time-out may end it. A server before 14 lacks the last one.
         "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
@@ -84,8 +74,14 @@ class PostgresqlDialect(Dialect):
 
     def columns_sql(self, schema: str, table: str) -> str:
         # The catalogue and not information_schema: that one hides what the user may not read.
+        beneath_domains = (
+            "WITH RECURSIVE beneath AS (SELECT a.atttypid AS type, a.atttypmod AS modifier UNION ALL "
+            "SELECT t.typbasetype, t.typtypmod FROM beneath b JOIN pg_catalog.pg_type t ON t.oid = b.type "
+            "WHERE t.typtype = 'd') SELECT format_type(b.type, b.modifier) FROM beneath b "
+            "JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'"
+        )
         return (
-            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), (NOT a.attnotnull)::text, "
+            f"SELECT a.attname::text, ({beneath_domains}), (NOT a.attnotnull)::text, "
             "(has_schema_privilege(n.oid, 'USAGE') AND (has_table_privilege(c.oid, 'SELECT') OR "
             "coalesce(has_column_privilege(c.oid, a.attnum, 'SELECT'), false)))::text "
             "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -162,23 +158,7 @@ class PostgresqlDialect(Dialect):
         return [f"({first}) OR {SPLIT_KEY} IS NULL" if literals else first, *others]
 
     def capture(self, column: ColumnSpec) -> Captured:
-        name, type_name = self.quote(column.name), column.type
-        if (kind := PLAIN.get(type_name)) is not None:
-            return Captured(name, Kind(kind))
-        if TEXT.fullmatch(type_name):
-            return Captured(name, Kind("text"))
-        if WITH_TIME_ZONE.fullmatch(type_name):
-            return Captured(name, Kind("timestamp"))
-        if WITHOUT_TIME_ZONE.fullmatch(type_name):
-            return Captured(name, Kind("timestamp_ntz"))
-        if number := NUMERIC.fullmatch(type_name):
-            try:
-                return Captured(name, decimal(int(number[1]), int(number[2])))
-            except ValueError:
-                raise CaptureRefused(f"does not fit a decimal of {MAX_DECIMAL_DIGITS} digits", EXCLUDE) from None
-        if type_name == "numeric":
-            raise CaptureRefused("has no precision, so that no decimal holds all of its values", EXCLUDE)
-        raise CaptureRefused("cannot be captured faithfully yet", EXCLUDE)
+        return capture_postgresql(self.quote(column.name), column)
 
 
 def _ranges(bounds: list[str | None]) -> list[str]:

@@ -1,0 +1,63 @@
+"""How columns are captured, by type: the documentation is what the code does, and every kind asked for is answered."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from warehouse.dialects.dialect import CaptureRefused
+from warehouse.dialects.postgresql_types import capture_postgresql
+from warehouse.dialects.type_reference import ASKED, ENGINES, with_types
+from warehouse.job_spec import ColumnSpec
+from warehouse.kinds import parse_kind
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "types.md"
+
+
+def test_the_document_is_current_and_has_every_engine() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert with_types(text) == text
+    assert set(re.findall(r"<!-- types of (\w+) -->", text)) == set(ENGINES)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("asked", [None, *ASKED])
+def test_every_type_is_captured_as_what_is_asked_for_or_refused(engine: str, asked: str | None) -> None:
+    examples, capture = ENGINES[engine]
+    for type_name, _ in examples:
+        column = ColumnSpec("c", type_name, as_kind=asked)
+        try:
+            captured = capture('"c"', column)
+        except CaptureRefused as error:
+            assert asked != "text", "every type has a text"
+            assert str(error) and "c" in error.hint
+            continue
+        assert asked is None or captured.kind == parse_kind(asked)
+        assert (captured.refused_sql is None) == (captured.refused_as == "")
+        if captured.refused_sql is not None:
+            assert captured.sql != '"c"', "what is refused must not break the reading"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "kind"),
+    [
+        ("numeric(38,38)", "decimal(38,38)"),
+        ("numeric(36,-2)", "decimal(38,0)"),
+        ("numeric(3,38)", "decimal(38,38)"),
+        ("numeric(1,0)", "decimal(1,0)"),
+        ("timestamp(3) without time zone", "timestamp_ntz"),
+        ("timestamp(0) with time zone", "timestamp"),
+        ("public.mood", "text"),
+        ("numeric(12,2)[]", "text"),
+        ("date[]", "text"),
+    ],
+)
+def test_types_of_postgresql(type_name: str, kind: str) -> None:
+    assert str(capture_postgresql('"c"', ColumnSpec("c", type_name)).kind) == kind
+
+
+@pytest.mark.parametrize("type_name", ["numeric", "numeric(39,0)", "numeric(37,-2)", "numeric(3,39)"])
+def test_numbers_of_postgresql_that_no_decimal_holds(type_name: str) -> None:
+    with pytest.raises(CaptureRefused, match="so that no decimal of the store holds all of its values"):
+        capture_postgresql('"c"', ColumnSpec("c", type_name))
