@@ -65,6 +65,30 @@ class SourceStateLost(RetryableError):
 
 
 @dataclass(eq=False)
+class SourceStateElsewhere(PermanentError):
+    """A connection does not find the exported state although the one that exported it lives."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"source {self.source}: a connection does not know the state that another one holds, as if a load balancer "
+            "had led it to another server; let the Airflow connection name one server"
+        )
+
+
+@dataclass(eq=False)
+class SessionsNotKept(PermanentError):
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"source {self.source}: a connection pooler in transaction mode stands in front of it, so that no "
+            "connection can hold a state; connect to the server itself, or set pool_mode = session for this user"
+        )
+
+
+@dataclass(eq=False)
 class SourceRefused(PermanentError):
     """The source refuses a statement. ``reason`` never comes from the driver unless it can name no value."""
 

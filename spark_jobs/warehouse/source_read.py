@@ -13,17 +13,18 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from warehouse.consistent_read import SourceState, source_password
 from warehouse.dialects import Dialect, DialectError
-from warehouse.dialects.dialect import SPLIT_KEY, Captured, CaptureRefused, all_of
+from warehouse.dialects.dialect import Captured, CaptureRefused, all_of
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
     MissingTable,
     NoPrivilege,
-    SplitImpossible,
     UnsupportedColumn,
 )
 from warehouse.history_sql import history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
+from warehouse.split_choice import divide
+from warehouse.splits import SPLIT_KEY, Division
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ AS_OF_COLUMN = "_as_of"
 """The label column that interval tables have in the store beside the source's columns."""
 
 
+NOT_DIVIDED = Division("")
+
+
 @dataclass(frozen=True)
 class SourceRead:
-    """How one table is read. ``conditions``: one per connection, on ``split_key``; empty for a single connection.
+    """How one table is read, over how many connections by ``division``.
 
     ``captured``: for each of ``columns`` how it is read. ``where_sql``: the table's filter and interval, in the
     source's SQL.
@@ -49,15 +53,14 @@ class SourceRead:
     columns: tuple[ColumnSpec, ...]
     captured: tuple[Captured, ...]
     where_sql: str | None
-    split_expression: str | None
-    conditions: tuple[str, ...]
+    division: Division
     estimated_rows: int | None
     estimated_bytes: int | None
 
     @property
     def connections(self) -> int:
         """Connections at once: Spark runs one task for each condition."""
-        return max(1, len(self.conditions))
+        return max(1, len(self.division.conditions))
 
     @property
     def schema(self) -> StructType:
@@ -100,14 +103,16 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
         raise IntervalNotExpressible(table.name, str(error)) from error
     relation, where_sql = asked.relation, all_of(table.filter, asked.condition)
     wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
-    read = SourceRead(table, relation, wanted, _captured(dialect, table, wanted), where_sql, None, (), None, None)
+    read = SourceRead(table, relation, wanted, _captured(dialect, table, wanted), where_sql, NOT_DIVIDED, None, None)
     estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
     if estimate is not None:
         rows, width = dialect.read_estimate(state.value(estimate, table.name) or "")
         if not width and (row_bytes := dialect.row_bytes_sql(table.source_schema, table.source_table)) is not None:
             width = int(state.value(row_bytes, table.name) or 0)
         read = replace(read, estimated_rows=rows, estimated_bytes=rows * width)
-    return _with_splits(state, read, by_name)
+    read = replace(read, division=divide(state, read, by_name, small_rows=SMALL_ROWS))
+    print(f"{table.name}: {read.connections} connection{'s'[: read.connections > 1]}{read.division.why}", flush=True)
+    return read
 
 
 def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> DataFrame:
@@ -117,8 +122,8 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
     """
     source, dialect = state.source, state.dialect
     columns = read.expressions
-    if read.split_expression is not None:
-        columns[SPLIT_KEY] = read.split_expression
+    if read.division.expression is not None:
+        columns[SPLIT_KEY] = read.division.expression
     query = dialect.select(columns, read.relation, read.where_sql)
     properties = {
         **dialect.properties,
@@ -139,7 +144,7 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         properties["sessionInitStatement"] = "; ".join(statements)
     credentials = {"user": source.user, "password": source_password()}
     properties |= {name: value for name, value in credentials.items() if value is not None}
-    conditions = list(read.conditions) or ["1 = 1"]
+    conditions = list(read.division.conditions) or ["1 = 1"]
     with source_errors(source.name, source.user, read.table.name):
         frame = session.read.jdbc(source.url, f"({query}) source_rows", predicates=conditions, properties=properties)
     return frame.select(
@@ -194,29 +199,3 @@ def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec
             raise UnsupportedColumn(table.name, column.name, type_name, "has the name of the store's label column")
         seen.add(column.name.lower())
     return tuple(ColumnSpec(name, kind or "", nullable == "true") for name, (kind, nullable, _) in found.items())
-
-
-def _with_splits(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec]) -> SourceRead:
-    table, dialect = read.table, state.dialect
-    small = read.estimated_rows is not None and read.estimated_rows < SMALL_ROWS
-    if table.split.parts <= 1 or small:
-        return read
-    if table.split.column is not None:
-        column = columns[table.split.column]
-        try:
-            bounds_sql = dialect.split_bounds_sql(
-                column.name, column.type, table.split.parts, read.relation, read.where_sql
-            )
-            conditions = dialect.split_conditions(column.type, list(state.query(bounds_sql, table.name)[0]))
-        except DialectError as error:
-            raise SplitImpossible(table.name, str(error)) from error
-        return replace(read, split_expression=dialect.quote(column.name), conditions=tuple(conditions))
-    storage = dialect.storage_sql(table.source_schema, table.source_table)
-    # Places move between states: without a shared one a row may be read twice.
-    if storage is None or state.snapshot is None:
-        return read
-    kind, pages = state.query(storage, table.name)[0]
-    if kind != "heap":
-        return read
-    expression, conditions = dialect.place_split(int(pages or 0), table.split.parts)
-    return replace(read, split_expression=expression, conditions=tuple(conditions))

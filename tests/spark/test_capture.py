@@ -23,7 +23,6 @@ from warehouse.failures import (
     SourceRefused,
     SourceStateLost,
     SourceUnreachable,
-    SplitImpossible,
     WrongPassword,
 )
 from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, SnapshotResult, SplitSpec, TableSpec
@@ -155,46 +154,6 @@ def test_a_holder_that_dies_fails_the_read(tmpfs_runs: Runs, monkeypatch: pytest
     assert tmpfs_runs.records("accounts") == {}
 
 
-@pytest.mark.parametrize(
-    ("kind", "column"),
-    [
-        ("smallint", "id"),
-        ("numeric(20,4)", "id"),
-        ("date", "at"),
-        ("timestamp without time zone", "at"),
-        ("timestamp with time zone", "at"),
-    ],
-)
-def test_split_columns_with_nulls(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch, kind: str, column: str) -> None:
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    value = "n" if column == "id" else "'2013-01-01'::timestamp + n * interval '1 day'"
-    tmpfs_runs.database.run(
-        f"CREATE TABLE keyed AS SELECT ({value})::{kind} AS {column}, n FROM generate_series(1, 500) n;"
-        f"INSERT INTO keyed SELECT NULL, n FROM generate_series(501, 530) n"
-    )
-    captured = tmpfs_runs.snapshot([tmpfs_runs.table("keyed", mode="current", split=SplitSpec(2, column))], DAY)
-    rows = tmpfs_runs.session.table(tmpfs_runs.branch(captured, "keyed"))
-    assert sorted(row.n for row in rows.select("n").collect()) == list(range(1, 531))
-    assert captured.captures[0].splits == 2
-
-
-@pytest.mark.parametrize("source", ["partitioned", "materialised", "viewed"])
-def test_relations_other_than_plain_tables(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    tmpfs_runs.database.run(
-        "CREATE TABLE partitioned (n integer, filler text) PARTITION BY RANGE (n);"
-        "CREATE TABLE low PARTITION OF partitioned FOR VALUES FROM (0) TO (1000);"
-        "CREATE TABLE high PARTITION OF partitioned FOR VALUES FROM (1000) TO (10000);"
-        "INSERT INTO partitioned SELECT n, repeat('x', 100) FROM generate_series(0, 4999) n;"
-        "CREATE MATERIALIZED VIEW materialised AS SELECT * FROM partitioned;"
-        "CREATE VIEW viewed AS SELECT * FROM partitioned"
-    )
-    captured = tmpfs_runs.snapshot([tmpfs_runs.table(source, mode="current", split=SplitSpec(3))], DAY)
-    rows = tmpfs_runs.session.table(tmpfs_runs.branch(captured, source))
-    assert sorted(row.n for row in rows.select("n").collect()) == list(range(5000))
-    assert captured.captures[0].splits == (1 if source == "viewed" else 3)
-
-
 def test_a_columns_name_may_hold_quotes_and_dots(tmpfs_runs: Runs) -> None:
     tmpfs_runs.database.run('CREATE TABLE named ("Mixed ""quotes`" integer, "at.zone" timestamptz)')
     tmpfs_runs.database.run("INSERT INTO named VALUES (7, '2013-03-10 02:30:00.123456-05')")
@@ -291,12 +250,6 @@ def test_filter_that_is_no_sql(tmpfs_runs: Runs) -> None:
 def test_interval_over_a_column_that_is_no_time(tmpfs_runs: Runs) -> None:
     tmpfs_runs.events([DAY])
     refused(tmpfs_runs, tmpfs_runs.table(column="id"), IntervalNotExpressible, "events", "'id'", "bigint")
-
-
-def test_split_by_text(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    tmpfs_runs.events([DAY])
-    refused(tmpfs_runs, tmpfs_runs.table(split=SplitSpec(2, "note")), SplitImpossible, "events", "'note'", "text")
 
 
 def test_a_current_table_long_after_its_interval(tmpfs_runs: Runs) -> None:

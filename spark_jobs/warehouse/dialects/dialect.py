@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as wall_time
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind
+from warehouse.splits import SPLIT_KEY
 
 Encoding = Literal["plain", "epoch_days", "epoch_micros"]
 """How a captured value travels: as JDBC has it, or a date or timestamp as a whole number since 1970-01-01 (UTC)."""
@@ -167,16 +168,55 @@ class Dialect(Protocol):
         """What a connection runs before it reads, to see the exported state."""
 
     def storage_sql(self, schema: str, table: str) -> str | None:
-        """One row ``(kind, pages)`` for splitting by place; kind ``heap`` or another word."""
+        """Rows ``(kind, pages)``, one for each part that the table is stored in; a kind is ``heap`` or another word.
 
-    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
-        """Expression of a row's place, and for each part the condition on its alias ``split_key``."""
+        None where rows have no place to split by.
+        """
+        return None
 
-    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
-        """One row of ``parts - 1`` inner bounds as text. :raises DialectError: the type has no even bounds."""
+    def place_split(self, pages: Sequence[int], parts: int) -> tuple[str, list[str]]:
+        """Expression of a row's place, and at most ``parts - 1`` borders as literals."""
+        raise DialectError(f"{self.name} has no places to split rows by")
 
-    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
-        """For each part the condition on ``split_key``; NULL keys go to the first part."""
+    def keys_sql(self, schema: str, table: str) -> str | None:
+        """Rows ``(column, unique)`` of readable columns that lead an index over all rows, the best to split by first.
+
+        ``unique`` is ``'true'`` where that index is. None where the engine cannot be asked.
+        """
+        return None
+
+    def key_sample_sql(
+        self, column: ColumnSpec, relation: str, where_sql: str | None, *, share: float, stored: bool, grid: int
+    ) -> str:
+        """At most ``grid`` rows ``(key as text, rank, count)``, in the keys' order and evenly placed, NULL first.
+
+        :param share: of the rows to look at, in (0, 1]; an engine without sampling looks at all.
+        :param stored: whether the relation is a table that can be sampled by its pages.
+        :raises DialectError: keys of this type have no order.
+        """
+        order = f"ORDER BY CASE WHEN {SPLIT_KEY} IS NULL THEN 0 ELSE 1 END, {SPLIT_KEY}"
+        keys = self.sampled(f"SELECT {self.quote(column.name)} AS {SPLIT_KEY}", relation, where_sql, share, stored)
+        numbered = (
+            f"SELECT {SPLIT_KEY}, row_number() OVER ({order}) AS key_number, rank() OVER ({order}) AS key_rank, "
+            f"count(*) OVER () AS key_count FROM ({keys}) sampled_keys"
+        )
+        # A row whenever number * grid passes a multiple of count: every row where there are fewer than grid.
+        return (
+            f"SELECT {self.key_text(SPLIT_KEY, column.type)}, key_rank, key_count FROM ({numbered}) numbered_keys "
+            f"WHERE mod(key_number * {grid}, key_count) < {grid} ORDER BY key_number"
+        )
+
+    def key_text(self, expression: str, type_name: str) -> str:
+        """A key as the text that :meth:`key_literal` takes. :raises DialectError: keys of this type have no order."""
+        raise DialectError(f"{self.name} has no order of keys that is known")
+
+    def key_literal(self, text: str, type_name: str) -> str:
+        """A border as a literal of the key's type, compared as the column itself is."""
+        raise DialectError(f"{self.name} has no order of keys that is known")
+
+    def sampled(self, select_sql: str, relation: str, where_sql: str | None, share: float, stored: bool) -> str:
+        """``select_sql`` from about ``share`` of the rows that ``where_sql`` lets through."""
+        return f"{select_sql} FROM {relation}{where_clause(where_sql)}"
 
     def capture(self, column: ColumnSpec) -> Captured:
         """How ``column`` is read: as ``column.as_kind`` where the manifest says so, else as its type demands.
@@ -186,9 +226,6 @@ class Dialect(Protocol):
 
 
 MICROSECOND_DIGITS = 6
-
-SPLIT_KEY = "split_key"
-"""Alias under which a split's key stands beside a table's columns; those are aliased c0, c1, … and cannot collide."""
 
 
 def where_clause(where_sql: str | None) -> str:

@@ -86,18 +86,6 @@ class GenericDialect(Dialect):
     def import_snapshot_sql(self, snapshot: str) -> str:
         raise DialectError("this engine does not share a state between connections")
 
-    def storage_sql(self, schema: str, table: str) -> str | None:
-        return None
-
-    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
-        raise DialectError("this engine's rows have no place to split by")
-
-    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
-        raise DialectError("this engine cannot be split yet")
-
-    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
-        raise DialectError("this engine cannot be split yet")
-
     def capture(self, column: ColumnSpec) -> Captured:
         name, type_name = self.quote(column.name), column.type.lower()
         for standard, kind in STANDARD_TYPES.items():

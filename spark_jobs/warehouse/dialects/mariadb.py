@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from warehouse.dialects.dialect import Captured, Dialect, DialectError, last_digit, local_date, local_wall_time
+from warehouse.dialects.dialect import Captured, Dialect, DialectError, all_of, last_digit, local_date, local_wall_time
 from warehouse.dialects.mariadb_types import INSTANT, WALL_TIME, capture
 from warehouse.job_spec import ColumnSpec
 
 MAX_IDENTIFIER_CHARACTERS = 64
 ESTIMATE = re.compile(r'^( *)"rows": (\d+),\n *"filtered": ([\d.]+)', re.MULTILINE)
+ORDERED_KEY = re.compile(
+    r"(tiny|small|medium|big)?int|decimal|float|double|date|time|year|(var)?char|(tiny|medium|long)?text|uuid|inet[46]"
+)
+BINARY_KEY = re.compile(r"(var)?binary|(tiny|medium|long)?blob")
+MAX_BORDER = 1_000
+"""Characters or bytes."""
 MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -126,17 +132,31 @@ class MariadbDialect(Dialect):
     def import_snapshot_sql(self, snapshot: str) -> str:
         raise DialectError("MariaDB does not share a state between connections")
 
-    def storage_sql(self, schema: str, table: str) -> str | None:
-        return None
+    def keys_sql(self, schema: str, table: str) -> str | None:
+        return (
+            "SELECT s.column_name, CASE WHEN min(s.non_unique) = 0 THEN 'true' ELSE 'false' END "
+            "FROM information_schema.statistics s JOIN information_schema.columns c USING (table_schema, table_name, "
+            f"column_name) WHERE s.table_schema = {self.literal(schema)} AND s.table_name = {self.literal(table)} "
+            "AND s.seq_in_index = 1 AND s.index_type = 'BTREE' AND s.sub_part IS NULL "
+            "AND find_in_set('select', c.privileges) > 0 GROUP BY s.column_name "
+            "ORDER BY max(s.index_name = 'PRIMARY') DESC, min(s.non_unique), s.column_name"
+        )
 
-    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
-        raise DialectError("MariaDB's rows have no place to split by")
+    def key_text(self, expression: str, type_name: str) -> str:
+        if BINARY_KEY.match(type_name):
+            return f"hex(left({expression}, {MAX_BORDER}))"
+        if not ORDERED_KEY.match(type_name):
+            raise DialectError(f"keys of type {type_name} have no order that a literal can be compared by")
+        return f"left(cast({expression} AS char), {MAX_BORDER})"
 
-    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
-        raise DialectError("tables of MariaDB cannot be split yet")
+    def key_literal(self, text: str, type_name: str) -> str:
+        # A column's own collation goes before that of a literal.
+        return f"x'{text}'" if BINARY_KEY.match(type_name) else self.literal(text)
 
-    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
-        raise DialectError("tables of MariaDB cannot be split yet")
+    def sampled(self, select_sql: str, relation: str, where_sql: str | None, share: float, stored: bool) -> str:
+        if share < 1:
+            where_sql = all_of(where_sql, f"rand() < {share:.8f}")
+        return super().sampled(select_sql, relation, where_sql, share, stored)
 
     def capture(self, column: ColumnSpec) -> Captured:
         return capture(self.quote(column.name), column.type)

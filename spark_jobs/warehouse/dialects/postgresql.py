@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 from warehouse.dialects.dialect import (
     MICROSECOND_DIGITS,
-    SPLIT_KEY,
     Captured,
     Dialect,
     DialectError,
+    all_of,
     last_digit,
     local_date,
     local_wall_time,
-    where_clause,
 )
 from warehouse.dialects.postgresql_types import (
     SESSION_SETTINGS,
@@ -27,11 +26,16 @@ from warehouse.dialects.postgresql_types import (
     capture_postgresql,
 )
 from warehouse.job_spec import ColumnSpec
+from warehouse.splits import even_pages
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; the server silently cuts longer names."""
 
-INTEGERS = {"smallint", "integer", "bigint"}
+UNORDERED = {"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "xid", "cid"}
+"""Types without a B-tree order, and so without borders."""
+TEXTS = re.compile(r"text|character varying(\(\d+\))?|name")
+MAX_BORDER = 1_000
+"""Characters."""
 
 
 class PostgresqlDialect(Dialect):
@@ -117,55 +121,55 @@ class PostgresqlDialect(Dialect):
         )
 
     def storage_sql(self, schema: str, table: str) -> str | None:
-        # Of a partitioned table or a parent, the largest child decides: every child is read by the same ranges.
+        # A partitioned table is its partitions, a parent also its children. Other table access methods than heap have
+        # no places, or none that are looked up by range.
         return (
-            "WITH RECURSIVE parts AS (SELECT c.oid, c.relkind FROM pg_catalog.pg_class c "
+            "WITH RECURSIVE parts AS (SELECT c.oid, c.relkind, c.relam FROM pg_catalog.pg_class c "
             "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
             f"WHERE n.nspname = {self.literal(schema)} AND c.relname = {self.literal(table)} "
-            "UNION ALL SELECT c.oid, c.relkind FROM parts p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid "
+            "UNION SELECT c.oid, c.relkind, c.relam FROM parts p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid "
             "JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid) "
-            "SELECT CASE WHEN bool_and(relkind IN ('r', 'm', 'p')) THEN 'heap' ELSE 'other' END, "
-            "(max(CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(oid) ELSE 0 END) / "
-            "current_setting('block_size')::bigint)::text FROM parts"
+            "SELECT CASE WHEN relkind = 'v' THEN 'view' WHEN relkind = 'f' THEN 'foreign table' "
+            "WHEN relkind IN ('r', 'm') AND amname = 'heap' THEN 'heap' ELSE coalesce(amname::text, 'other') END, "
+            "CASE WHEN relkind IN ('r', 'm') "
+            "THEN (pg_relation_size(parts.oid) / current_setting('block_size')::bigint)::text ELSE '0' END "
+            "FROM parts LEFT JOIN pg_catalog.pg_am a ON a.oid = relam WHERE relkind <> 'p'"
         )
 
-    def place_split(self, pages: int, parts: int) -> tuple[str, list[str]]:
+    def place_split(self, pages: Sequence[int], parts: int) -> tuple[str, list[str]]:
         # The table may grow after its size was asked: the last range has no upper bound.
-        inner = sorted({max(1, pages * part // parts) for part in range(1, parts)})
-        bounds = [None, *(f"'({page},0)'::tid" for page in inner), None]
-        return "ctid", _ranges(bounds)
+        return "ctid", [f"'({page},0)'::tid" for page in even_pages(pages, parts)]
 
-    def split_bounds_sql(self, column: str, type_name: str, parts: int, relation: str, where_sql: str | None) -> str:
-        name = self.quote(column)
-        if type_name in INTEGERS or type_name.startswith("numeric"):
-            step = "lo::numeric + (hi::numeric - lo::numeric) * {part} / {parts}"
-        elif type_name == "date":
-            step = "lo + ((hi - lo)::bigint * {part} / {parts})::integer"
-        elif WITH_TIME_ZONE.fullmatch(type_name) or WITHOUT_TIME_ZONE.fullmatch(type_name):
-            step = "lo + (hi - lo) * ({part}::double precision / {parts})"
-        else:
-            raise DialectError(f"split column {column!r} of type {type_name} is not a number, date or timestamp")
-        bounds = ", ".join(f"({step.format(part=part, parts=parts)})::text" for part in range(1, parts))
+    def keys_sql(self, schema: str, table: str) -> str | None:
+        # The primary key first, then other unique keys, short ones before long ones.
         return (
-            f"SELECT {bounds} FROM (SELECT min({name}) AS lo, max({name}) AS hi FROM {relation}"
-            f"{where_clause(where_sql)}) bounds"
+            "SELECT attname::text, bool_or(indisunique)::text FROM (SELECT a.attname, i.indisunique, i.indisprimary, "
+            "i.indnkeyatts FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam "
+            "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] "
+            f"WHERE n.nspname = {self.literal(schema)} AND c.relname = {self.literal(table)} "
+            "AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL "
+            "AND (has_table_privilege(c.oid, 'SELECT') OR has_column_privilege(c.oid, a.attnum, 'SELECT'))) keys "
+            "GROUP BY attname ORDER BY bool_or(indisprimary) DESC, bool_or(indisunique) DESC, min(indnkeyatts), attname"
         )
 
-    def split_conditions(self, type_name: str, bounds: list[str | None]) -> list[str]:
-        cast = "numeric" if type_name in INTEGERS else type_name
-        literals = [f"'{bound}'::{cast}" for bound in bounds if bound is not None]
-        first, *others = _ranges([None, *literals, None])
-        return [f"({first}) OR {SPLIT_KEY} IS NULL" if literals else first, *others]
+    def key_text(self, expression: str, type_name: str) -> str:
+        if type_name.split("(", maxsplit=1)[0].removesuffix("[]") in UNORDERED:
+            raise DialectError(f"keys of type {type_name} have no order")
+        # A border need not be a key: the beginning of a long one does as well.
+        return f"left({expression}::text, {MAX_BORDER})" if TEXTS.fullmatch(type_name) else f"{expression}::text"
+
+    def key_literal(self, text: str, type_name: str) -> str:
+        # Without COLLATE: the column's own collation decides, as in its index.
+        return f"{self.literal(text)}::{type_name}"
+
+    def sampled(self, select_sql: str, relation: str, where_sql: str | None, share: float, stored: bool) -> str:
+        if share < 1 and stored:
+            relation = f"{relation} TABLESAMPLE SYSTEM ({100 * share:.6f})"
+        elif share < 1:
+            where_sql = all_of(where_sql, f"random() < {share:.8f}")
+        return super().sampled(select_sql, relation, where_sql, share, stored)
 
     def capture(self, column: ColumnSpec) -> Captured:
         return capture_postgresql(self.quote(column.name), column)
-
-
-def _ranges(bounds: list[str | None]) -> list[str]:
-    """Conditions of the ranges between neighbouring bounds, where None at either end means unbounded."""
-    conditions = []
-    for low, high in pairwise(bounds):
-        limits = [f"{SPLIT_KEY} >= {low}"] if low is not None else []
-        limits += [f"{SPLIT_KEY} < {high}"] if high is not None else []
-        conditions.append(" AND ".join(limits) or "1 = 1")
-    return conditions

@@ -80,20 +80,34 @@ def test_bounds_that_a_column_cannot_express_are_refused(type_name: str, start: 
         POSTGRESQL.interval_predicate("at", type_name, datetime.fromisoformat(start), DAY[1], zone)
 
 
-def test_places_are_split_without_gap_or_overlap() -> None:
-    expression, conditions = POSTGRESQL.place_split(90, 3)
-    assert expression == "ctid"
-    assert conditions == [
-        "split_key < '(30,0)'::tid",
-        "split_key >= '(30,0)'::tid AND split_key < '(60,0)'::tid",
-        "split_key >= '(60,0)'::tid",
-    ]
+def test_a_place_is_a_page() -> None:
+    assert POSTGRESQL.place_split([90], 3) == ("ctid", ["'(30,0)'::tid", "'(60,0)'::tid"])
 
 
-def test_null_keys_go_to_the_first_split() -> None:
-    first, second = POSTGRESQL.split_conditions("integer", ["5"])
-    assert first == "(split_key < '5'::numeric) OR split_key IS NULL"
-    assert second == "split_key >= '5'::numeric"
+def test_a_border_is_compared_as_its_column_is() -> None:
+    assert POSTGRESQL.key_literal("O'Hare", "text") == "E'O''Hare'::text"
+    assert POSTGRESQL.key_text("split_key", "bigint") == "split_key::text"
+    assert POSTGRESQL.key_text("split_key", "character varying(900)") == "left(split_key::text, 1000)"
+
+
+@pytest.mark.parametrize("type_name", ["json", "point", "xml", "json[]"])
+def test_keys_without_order_are_refused(type_name: str) -> None:
+    with pytest.raises(DialectError, match="have no order"):
+        POSTGRESQL.key_text("split_key", type_name)
+
+
+@pytest.mark.parametrize(
+    ("share", "stored", "source"),
+    [
+        (1.0, True, '"t" WHERE x > 1'),
+        (0.01, True, '"t" TABLESAMPLE SYSTEM (1.000000) WHERE x > 1'),
+        (0.01, False, '"t" WHERE (x > 1\n) AND (random() < 0.01000000\n)'),
+    ],
+)
+def test_keys_are_sampled_by_page_where_there_are_pages(share: float, stored: bool, source: str) -> None:
+    column = ColumnSpec("k", "bigint")
+    sql = POSTGRESQL.key_sample_sql(column, '"t"', "x > 1", share=share, stored=stored, grid=32)
+    assert f'FROM (SELECT "k" AS split_key FROM {source}) sampled_keys' in sql
 
 
 @pytest.mark.parametrize(
