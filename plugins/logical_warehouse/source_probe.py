@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from warehouse.dialects import Dialect, DialectError, dialect_of_url
-from warehouse.dialects.dialect import CaptureRefused, all_of
+from warehouse.dialects.columns import capture_columns
+from warehouse.dialects.dialect import all_of
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
@@ -17,7 +18,6 @@ from warehouse.failures import (
     PermanentError,
     RetryableError,
     SourceUnreachable,
-    UnsupportedColumn,
 )
 from warehouse.history_sql import HistoryRows, history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec
@@ -91,16 +91,20 @@ class SourceProbe:
         # Those that the history asks for need not be among those that are kept.
         asked = tuple(dict.fromkeys((*wanted, *history_spec(table.history).columns)))
         if missing := tuple(name for name in asked if name not in found):
-            raise MissingColumn(table.name, table.table, missing)
+            raise MissingColumn(table.name, table.table, missing, tuple(found))
         if not all(found[name][2] for name in asked):
             raise NoPrivilege(table.name, table.table, self.address.user)
         chosen = [name for name in found if name in wanted]
-        columns = tuple(ColumnSpec(name=name, type=found[name][0], nullable=found[name][1]) for name in chosen)
-        for column in columns:
-            try:
-                self.dialect.capture(column)
-            except CaptureRefused as error:
-                raise UnsupportedColumn(table.name, column.name, column.type, str(error), error.hint) from error
+        columns = tuple(
+            ColumnSpec(
+                name=name,
+                type=found[name][0],
+                nullable=found[name][1],
+                as_kind=table.columns.kind_of(name) if table.columns else None,
+            )
+            for name in chosen
+        )
+        capture_columns(self.dialect, table.name, columns)
         return columns
 
     def history_begins(self, table: Table) -> datetime | None:
@@ -174,12 +178,13 @@ class SourceProbe:
 
 
 def _wanted_columns(table: Table, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that must be there: those included, or all and those excluded."""
+    """Names that must be there: those included, or all and those excluded or given a kind."""
     if table.columns is None:
         return found
     if table.columns.include is not None:
         return table.columns.include
-    unknown = tuple(name for name in table.columns.exclude or () if name not in found)
+    named = (*(table.columns.exclude or ()), *(table.columns.types or ()))
+    unknown = tuple(name for name in named if name not in found)
     return (*(name for name in found if table.columns.has(name)), *unknown)
 
 

@@ -6,6 +6,7 @@ value of the data or a password. Errors of drivers and of the store are mapped t
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -138,10 +139,13 @@ class MissingColumn(PermanentError):
     table: str
     source_name: str
     columns: tuple[str, ...]
+    found: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         missing = ", ".join(repr(column) for column in self.columns)
-        return f"table {self.table}: {self.source_name} has no column {missing}"
+        near = difflib.get_close_matches(self.columns[0], self.found, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"table {self.table}: {self.source_name} has no column {missing}{hint}"
 
 
 @dataclass(eq=False)
@@ -161,9 +165,11 @@ class UnsupportedColumn(PermanentError):
     type: str
     reason: str
     hint: str = "exclude it with columns.exclude"
+    others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"table {self.table}: column {self.column!r} of type {self.type} {self.reason}; {self.hint}"
+        others = f"; nor can {', '.join(map(repr, self.others))} be captured" if self.others else ""
+        return f"table {self.table}: column {self.column!r} of type {self.type} {self.reason}; {self.hint}{others}"
 
 
 @dataclass(eq=False)

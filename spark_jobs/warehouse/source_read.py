@@ -12,8 +12,9 @@ from pyspark.sql import functions as sf
 from pyspark.sql.types import DataType, StructField, StructType
 
 from warehouse.consistent_read import SourceState, source_password
-from warehouse.dialects import Dialect, DialectError
-from warehouse.dialects.dialect import Captured, CaptureRefused, all_of
+from warehouse.dialects import DialectError
+from warehouse.dialects.columns import capture_columns
+from warehouse.dialects.dialect import Captured, all_of
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
@@ -103,7 +104,8 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
         raise IntervalNotExpressible(table.name, str(error)) from error
     relation, where_sql = asked.relation, all_of(table.filter, asked.condition)
     wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
-    read = SourceRead(table, relation, wanted, _captured(dialect, table, wanted), where_sql, NOT_DIVIDED, None, None)
+    captured = capture_columns(dialect, table.name, wanted)
+    read = SourceRead(table, relation, wanted, captured, where_sql, NOT_DIVIDED, None, None)
     estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
     if estimate is not None:
         rows, width = dialect.read_estimate(state.value(estimate, table.name) or "")
@@ -168,16 +170,6 @@ def _decoded(column: Column, captured: Captured) -> Column:
     return column.cast(captured.kind.spark_type)
 
 
-def _captured(dialect: Dialect, table: TableSpec, columns: tuple[ColumnSpec, ...]) -> tuple[Captured, ...]:
-    captured = []
-    for column in columns:
-        try:
-            captured.append(dialect.capture(column))
-        except CaptureRefused as error:
-            raise UnsupportedColumn(table.name, column.name, column.type, str(error), error.hint) from error
-    return tuple(captured)
-
-
 def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec, ...]:
     rows = state.query(state.dialect.columns_sql(table.source_schema, table.source_table), table.name)
     if not rows:
@@ -186,7 +178,7 @@ def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec
     wanted = [column.name for column in table.columns]
     wanted += [*table.history.columns, *([table.split.column] if table.split.column is not None else [])]
     if missing := tuple(dict.fromkeys(name for name in wanted if name not in found)):
-        raise MissingColumn(table.name, table.source_name, missing)
+        raise MissingColumn(table.name, table.source_name, missing, tuple(found))
     if any(found[name][2] != "true" for name in wanted):
         raise NoPrivilege(table.name, table.source_name, state.source.user)
     seen: set[str] = set()

@@ -6,9 +6,10 @@ import datetime
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest.columns import Columns
 from logical_warehouse.manifest.history import History, HistoryConfig
 from logical_warehouse.manifest.section import (
     Date,
@@ -18,7 +19,6 @@ from logical_warehouse.manifest.section import (
     NotNegativeNumber,
     Positive,
     Section,
-    SomeTexts,
     Text,
     TextList,
     refusal,
@@ -60,27 +60,6 @@ class Retention(Section):
         """How many intervals of ``schedule`` stay published for certain; None for all."""
         by_days = max(1, datetime.timedelta(days=self.days) // schedule.longest) if self.days else None
         return min((bound for bound in (self.keep, by_days) if bound is not None), default=None)
-
-
-class Columns(Section):
-    """Which columns are read: all but `exclude`, or only `include`."""
-
-    include: SomeTexts | None = None
-    """Only these."""
-    exclude: SomeTexts | None = None
-    """All but these."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Columns:
-        if (self.include is None) == (self.exclude is None):
-            raise refusal("columns has exactly one key", allowed=["include", "exclude"])
-        return self
-
-    def has(self, column: str) -> bool:
-        """Whether ``column`` is read."""
-        if self.include is not None:
-            return column in self.include
-        return column not in (self.exclude or ())
 
 
 class Checks(Section):
@@ -149,7 +128,7 @@ class TableConfig(Section):
     split: Split | None = None
     """How the read is divided over connections."""
     columns: Columns | None = None
-    """Which columns are read; all, where unset."""
+    """Which columns are read, all where unset, and as what."""
     filter: Text | None = None
     """SQL condition of the source that rows must meet to be read."""
     retention: Retention | None = None

@@ -20,6 +20,7 @@ HISTORY_FORMS = (
     "{time_travel: {keeps: 90d}}"
 )
 NAME_RULE = "a small letter, then small letters, digits and _, at most 60 in all"
+KINDS = "boolean, integer, long, decimal(p,s), float, double, text, binary, date, timestamp, timestamp_ntz"
 INTERVAL = "{interval: {column: day}}"
 TRAINING = "trainings:\n  late:\n    application: train_model.py\n    inputs: "
 
@@ -54,8 +55,16 @@ def messages(load: Load, *args: object, **kwargs: object) -> list[str]:
         ("    split: {part: 1}", "m.yaml:10: tables.flights.split.part: unknown key; did you mean 'parts'? allowed: parts, column"),
         ("    split: 2", "m.yaml:10: tables.flights.split: 2 is not a mapping; allowed: parts, column"),
         ("    split: {parts: 3}", "m.yaml:10: tables.flights.split.parts: 3 connections that read and one that holds the state of the source are 4, more than the budget of 'nyc', 3; raise sources.nyc.budget or read with fewer parts; allowed: 1 to 2"),
-        ("    columns: {}", "m.yaml:10: tables.flights.columns: columns has exactly one key; allowed: include, exclude"),
-        ("    columns: {include: [day], exclude: [x]}", "m.yaml:10: tables.flights.columns: columns has exactly one key; allowed: include, exclude"),
+        ("    columns: {}", "m.yaml:10: tables.flights.columns: columns is empty; allowed: include, exclude, types"),
+        ("    columns: {include: [day], exclude: [x]}", "m.yaml:10: tables.flights.columns: columns has at most one of include and exclude; allowed: include, exclude"),
+        ("    columns: {types: {}}", "m.yaml:10: tables.flights.columns.types: is empty"),
+        ("    columns: {types: {a: dobule}}", f"m.yaml:10: tables.flights.columns.types.a: 'dobule' is not a kind of value; did you mean 'double'? allowed: {KINDS}"),
+        ("    columns: {types: {a: 'decimel(4,2)'}}", f"m.yaml:10: tables.flights.columns.types.a: 'decimel(4,2)' is not a kind of value; did you mean 'decimal(p,s)'? allowed: {KINDS}"),
+        ("    columns: {types: {a: decimal}}", f"m.yaml:10: tables.flights.columns.types.a: 'decimal' is not a kind of value; did you mean 'decimal(p,s)'? allowed: {KINDS}"),
+        ("    columns: {types: {a: 'decimal(39,2)'}}", "m.yaml:10: tables.flights.columns.types.a: decimal(39,2) is none: 1 to 38 digits, scale within them"),
+        ("    columns: {types: {a: 5}}", f"m.yaml:10: tables.flights.columns.types.a: 5 is not a kind of value; allowed: {KINDS}"),
+        ("    columns:\n      exclude: [b]\n      types: {b: text}", "m.yaml:10: tables.flights.columns: the column 'b' of types is not read; take 'b' out of types"),
+        ("    columns: {include: [day], types: {b: text}}", "m.yaml:10: tables.flights.columns: the column 'b' of types is not read; take 'b' out of types"),
         ("    columns: {include: []}", "m.yaml:10: tables.flights.columns.include: is empty"),
         ("    columns: {exclude: [day]}", "m.yaml:10: tables.flights.columns: the column 'day' of history.interval must be read; include 'day'"),
         ("    columns: {include: [x]}", "m.yaml:10: tables.flights.columns: the column 'day' of history.interval must be read; include 'day'"),
@@ -86,6 +95,13 @@ def test_a_table(load: Load, added: str, message: str) -> None:
     assert [problem.subject for problem in loaded.problems] == [subject]
     assert loaded.manifest is not None
     assert subject.removeprefix("tables.") not in loaded.manifest.tables
+
+
+def test_a_decimal_without_quotes_in_braces(load: Load) -> None:
+    first, _ = load("    columns: {types: {a: decimal(38,10)}}").problems
+    assert str(first) == (
+        "m.yaml:10: tables.flights.columns.types.a: 'decimal(38' is not a kind of value; a kind with a comma needs quotes"
+    )
 
 
 @pytest.mark.parametrize(
