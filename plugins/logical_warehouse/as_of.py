@@ -40,3 +40,12 @@ def resolve_interval(
             )
         return interval
     return schedule.last_complete(run_after)
+
+
+def intervals_before(schedule: Schedule, as_of: str, lookback: int, start: DateTime) -> tuple[Interval, ...]:
+    """The ``lookback`` intervals before that of ``as_of``, oldest first; fewer where the first lies before ``start``.
+
+    :raises NotAnAsOf: ``as_of`` is not an as-of date.
+    """
+    *earlier, _ = schedule.window(as_of, lookback + 1)
+    return tuple(interval for interval in earlier if interval.start >= start)

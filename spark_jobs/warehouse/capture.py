@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.failures import CapturedTooLate
 from warehouse.iceberg_tables import ensure_table, make_run_branch, write_run_branch
-from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture
+from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec
 from warehouse.progress import progress_lines
+from warehouse.records import read_records
 from warehouse.source_read import SourceRead, plan_read, read_table
 from warehouse.store_directory import prepare_store
 from warehouse.vendor_errors import source_errors, store_errors
@@ -31,8 +32,9 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
         print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
         _refuse_late(state, job)
         # Every table is looked up before the first is read: a group fails early or not at all.
-        reads = [plan_read(state, table, job.interval) for table in job.tables]
-        captures = tuple(_capture(session, job, state, read) for read in reads)
+        jobs = [(one, table) for table in job.tables for one in (job, *_again(session, job, table))]
+        reads = [(one, plan_read(state, table, one.interval)) for one, table in jobs]
+        captures = tuple(_capture(session, one, state, read) for one, read in reads)
     return SnapshotResult(captures, round(time.monotonic() - started, 3))
 
 
@@ -43,6 +45,18 @@ def _refuse_late(state: SourceState, job: SnapshotJob) -> None:
         lateness = table.history.lateness_seconds
         if lateness is not None and late > lateness and not job.capture_late:
             raise CapturedTooLate(table.name, job.interval.as_of, late, lateness)
+
+
+def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[SnapshotJob]:
+    """For each earlier interval that is published the job that captures it again.
+
+    What was never captured stays missing, and what retention ended does not come back.
+    """
+    if not table.earlier:
+        return []
+    with store_errors(job.store.uri, table.name):
+        published = read_records(session, job.store, table.name)
+    return [job.of(interval) for interval in table.earlier if interval.as_of in published]
 
 
 def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> TableCapture:
@@ -61,8 +75,9 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
         source_rows = int(count.result() or 0)
     state.verify(table.name)
     seconds = round(time.monotonic() - started, 3)
+    what = f"{table.name}, {job.interval.as_of} again" if job.run.again else table.name
     print(
-        f"{table.name}: {written.rows:,} of {source_rows:,} rows written, {written.bytes:,} bytes, {seconds} s",
+        f"{what}: {written.rows:,} of {source_rows:,} rows written, {written.bytes:,} bytes, {seconds} s",
         flush=True,
     )
     return TableCapture(
@@ -77,4 +92,5 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
         consistency=state.consistency,
         splits=read.connections,
         seconds=seconds,
+        again=job.interval if job.run.again else None,
     )

@@ -54,12 +54,13 @@ def ensure_table(session: SparkSession, store: StoreSpec, table: TableSpec, sche
 def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table_name: str) -> None:
     """Branch off ``main`` for this try, after dropping the branches of the run's earlier tries.
 
-    A driver of an earlier try that lives on can then neither write nor publish.
+    The branch of the run's own interval comes first, those of earlier intervals after it. A driver of an earlier
+    try that lives on can then neither write nor publish.
     """
 
     def drop() -> None:
         table = load_existing_table(session, store, table_name)
-        earlier = [name for name in reference_names(table) if name.startswith(run.branch_prefix)]
+        earlier = [name for name in reference_names(table) if run.replaces(name)]
         if earlier:
             manage = table.manageSnapshots()
             for name in earlier:

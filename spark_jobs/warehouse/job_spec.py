@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from warehouse.spec_json import SPEC_VERSION as SPEC_VERSION
@@ -29,11 +29,15 @@ InputMode = Literal["window", "all", "latest", "at_or_before"]
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Which run asks: ``attempt`` is Airflow's try number of the task, unique within the run and task."""
+    """Which run asks: ``attempt`` is Airflow's try number of the task, unique within the run and task.
+
+    ``again``: label of the earlier interval that the run captures again, beside its own; empty for its own.
+    """
 
     dag_id: str
     run_id: str
     attempt: int
+    again: str = ""
 
     @property
     def key(self) -> str:
@@ -50,7 +54,18 @@ class RunSpec:
     @property
     def branch(self) -> str:
         """Iceberg branch into which this try writes."""
-        return f"{self.branch_prefix}{self.attempt}"
+        return f"{self.branch_prefix}{self.attempt}{self._of}"
+
+    def replaces(self, branch: str) -> bool:
+        """Whether ``branch`` is of this run and has to go when this one is made.
+
+        The one of the run's own interval is made first, in place of all that earlier tries left.
+        """
+        return branch.startswith(self.branch_prefix) and branch.endswith(self._of)
+
+    @property
+    def _of(self) -> str:
+        return f"_of_{self.again}" if self.again else ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,11 @@ class RetentionSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table of a run. ``filter`` is SQL of the source; ``start`` the table's first interval, ISO 8601 in UTC."""
+    """One table of a run. ``filter`` is SQL of the source; ``start`` the table's first interval, ISO 8601 in UTC.
+
+    ``earlier``: the intervals before the run's, oldest first, that it captures again where they are published
+    (``history.lookback``).
+    """
 
     name: str
     source_schema: str
@@ -176,6 +195,7 @@ class TableSpec:
     filter: str | None = None
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
+    earlier: tuple[IntervalSpec, ...] = ()
 
     @property
     def source_name(self) -> str:
@@ -196,13 +216,18 @@ class SnapshotJob:
     capture_late: bool = False
     version: int = SPEC_VERSION
 
+    def of(self, interval: IntervalSpec) -> SnapshotJob:
+        """The same for an earlier interval, on a run branch of its own."""
+        return replace(self, interval=interval, run=replace(self.run, again=interval.as_of))
+
 
 @dataclass(frozen=True)
 class TableCapture:
     """What the snapshot job wrote for one table; nothing of it is visible to readers yet.
 
     ``captured_at``: ISO 8601 in UTC, the source's clock when its state was fixed. ``source_position``: the source's
-    own name of that state (PostgreSQL: WAL position and snapshot). ``splits``: connections used.
+    own name of that state (PostgreSQL: WAL position and snapshot). ``splits``: connections used. ``again``: the earlier
+    interval that was captured again; None for the run's own.
     """
 
     table: str
@@ -216,11 +241,12 @@ class TableCapture:
     consistency: str
     splits: int
     seconds: float
+    again: IntervalSpec | None = None
 
 
 @dataclass(frozen=True)
 class SnapshotResult:
-    """Answer to a :class:`SnapshotJob`, in the order of its tables."""
+    """Answer to a :class:`SnapshotJob`, in the order of its tables; of each, the run's interval before earlier ones."""
 
     captures: tuple[TableCapture, ...]
     seconds: float
@@ -242,6 +268,10 @@ class ValidateJob:
     result_path: str
     reader_grace_seconds: int = 3600
     version: int = SPEC_VERSION
+
+    def of(self, interval: IntervalSpec) -> ValidateJob:
+        """As :meth:`SnapshotJob.of`."""
+        return replace(self, interval=interval, run=replace(self.run, again=interval.as_of))
 
 
 @dataclass(frozen=True)
@@ -288,17 +318,21 @@ RECORD_PREFIX = "warehouse.snapshot."
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """``adopted``: an earlier try of this run had published it. ``expired``: as-of dates that retention ended."""
+    """``adopted``: an earlier try of this run had published it. ``expired``: as-of dates that retention ended.
+
+    ``again``: an earlier interval, captured again by the run and found to differ from what was published.
+    """
 
     record: SnapshotRecord
     adopted: bool
     expired: tuple[str, ...]
     seconds: float
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class ValidateResult:
-    """Answer to a :class:`ValidateJob`, in the order of its tables."""
+    """Answer to a :class:`ValidateJob`, in the order of its tables; of each, the run's interval before earlier ones."""
 
     published: tuple[PublishedTable, ...]
     seconds: float

@@ -44,25 +44,59 @@ def publish(
         table = load_existing_table(session, store, record.table)
         if (earlier := adoptable(table, record)) is not None:
             return Published(earlier, adopted=True)
-        verify_branch(table, record.table, record.branch, branch_snapshot)
-        transaction = table.newTransaction()
-        if record.history == "interval":
-            readable = _replace_interval(session, table, transaction, record.as_of, branch_snapshot)
-        else:
-            readable = branch_snapshot
-        complete = replace(record, iceberg_snapshot_id=readable)
-        transaction.updateProperties().set(complete.property_name, to_json(complete)).commit()
-        manage = transaction.manageSnapshots()
-        if record.history == "interval":
-            retire(manage, table, main_head(table), grace_seconds)
-        else:
-            _tag_state(manage, table, record, branch_snapshot, grace_seconds)
-        manage.removeBranch(record.branch)
-        manage.commit()
-        transaction.commitTransaction()
-        return Published(complete, adopted=False)
+        return _commit(session, table, record, branch_snapshot, grace_seconds)
 
     return commit_with_retries(change)
+
+
+def publish_again(
+    session: SparkSession, store: StoreSpec, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+) -> Published | None:
+    """As :func:`publish`, of a date that was captured again: only where that changes what is published.
+
+    Its run branch goes in any case. Nothing is published where the rows are the same, where retention has ended the
+    date meanwhile, and where another run has published a later state of the source: two runs may well capture the same
+    date again.
+    """
+
+    def change() -> Published | None:
+        table = load_existing_table(session, store, record.table)
+        if (earlier := adoptable(table, record)) is not None:
+            return Published(earlier, adopted=True)
+        existing = records_of(table).get(record.as_of)
+        if existing is not None and _differs(existing, record) and existing.captured_at <= record.captured_at:
+            return _commit(session, table, record, branch_snapshot, grace_seconds)
+        if branch_head(table, record.branch) is not None:
+            table.manageSnapshots().removeBranch(record.branch).commit()
+        return None
+
+    return commit_with_retries(change)
+
+
+def _differs(one: SnapshotRecord, other: SnapshotRecord) -> bool:
+    return (one.rows, one.digest) != (other.rows, other.digest)
+
+
+def _commit(
+    session: SparkSession, table: Any, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+) -> Published:
+    verify_branch(table, record.table, record.branch, branch_snapshot)
+    transaction = table.newTransaction()
+    if record.history == "interval":
+        readable = _replace_interval(session, table, transaction, record.as_of, branch_snapshot)
+    else:
+        readable = branch_snapshot
+    complete = replace(record, iceberg_snapshot_id=readable)
+    transaction.updateProperties().set(complete.property_name, to_json(complete)).commit()
+    manage = transaction.manageSnapshots()
+    if record.history == "interval":
+        retire(manage, table, main_head(table), grace_seconds)
+    else:
+        _tag_state(manage, table, record, branch_snapshot, grace_seconds)
+    manage.removeBranch(record.branch)
+    manage.commit()
+    transaction.commitTransaction()
+    return Published(complete, adopted=False)
 
 
 def adoptable(table: Any, record: SnapshotRecord) -> SnapshotRecord | None:

@@ -233,18 +233,20 @@ def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *
             records = records_of(loaded)
             anew = (label for label in read.as_of if label in records and records[label].published_at > trained_at)
             raise InputExpired(read.table, read.iceberg_snapshot_id, tuple(anew))
+    _warn(read.table, read.late, above=1)
     return _pinned(session, store, read.table, read.iceberg_snapshot_id, read.as_of)
 
 
 def _frame(session: SparkSession, store: StoreSpec, found: Resolved) -> DataFrame:
-    for record in found.records:
-        if record.late:
-            message = (
-                f"table {found.table} as of {record.as_of} was captured late, at {record.captured_at}, while its "
-                f"interval ended at {record.end}: it may hold what was not known then"
-            )
-            warnings.warn(message, LateSnapshot, stacklevel=3)
+    _warn(found.table, found.late, above=2)
     return _pinned(session, store, found.table, found.iceberg_snapshot_id, found.as_of)
+
+
+def _warn(table: str, late: tuple[str, ...], *, above: int) -> None:
+    """:param above: calls between this one and the reader's own line, which the warning shows."""
+    for as_of in late:
+        message = f"table {table} as of {as_of} was captured late: it may hold what was not known at that date"
+        warnings.warn(message, LateSnapshot, stacklevel=2 + above)
 
 
 def _pinned(session: SparkSession, store: StoreSpec, table: str, snapshot_id: int, as_of: tuple[str, ...]) -> DataFrame:

@@ -23,9 +23,9 @@ from pyspark.sql import DataFrame
 from warehouse.answers import write_text
 from warehouse.coverage import NoSuchSnapshot
 from warehouse.failures import RetryableError
-from warehouse.job_spec import InputRead, TrainJob, TrainResult
+from warehouse.job_spec import InputRead, StoreSpec, TrainJob, TrainResult, from_json
 from warehouse.jvm import jvm_of
-from warehouse.reading import UnknownTable, read_input
+from warehouse.reading import UnknownTable, read_again, read_input
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ Learn = Callable[[Mapping[str, DataFrame], Mapping[str, object]], tuple[Pipeline
 """Inputs by table name and the manifest's arguments → fitted model and its metrics."""
 
 POINTER = "current.json"
+INPUTS = "inputs.json"
 
 
 @dataclass(eq=False)
@@ -77,12 +78,36 @@ def load_model(session: SparkSession, model_path: str) -> PipelineModel:
 
 def current_folder(session: SparkSession, model_path: str) -> str | None:
     """Name of the folder below ``model_path`` that counts, or None where no training of that date ended well."""
-    file_system, path = _file_system(session, f"{model_path.rstrip('/')}/{POINTER}")
-    if not file_system.exists(path):
+    pointer = _read_json(session, f"{model_path.rstrip('/')}/{POINTER}")
+    return None if pointer is None else str(pointer["folder"])
+
+
+def repeat_inputs(
+    session: SparkSession, store: StoreSpec | str, model_path: str, *, folder: str | None = None
+) -> dict[str, DataFrame]:
+    """Exactly what a training read, row for row, by table; whatever was published since.
+
+    :param model_path: the path that the manifest names for the training and the date.
+    :param folder: of the try below it; the one that counts where not given.
+    :raises FileNotFoundError: no such training.
+    :raises InputExpired: an input is no longer kept; `keep_inputs` in the manifest keeps them.
+    """
+    folder = folder or current_folder(session, model_path)
+    written = None if folder is None else _read_json(session, f"{model_path.rstrip('/')}/{folder}/{INPUTS}")
+    if written is None:
+        raise FileNotFoundError(f"no training wrote what it read below {model_path}")
+    reads = [from_json(InputRead, json.dumps(one)) for one in written["inputs"]]
+    return {read.table: read_again(session, store, read, trained_at=written["read_at"]) for read in reads}
+
+
+def _read_json(session: SparkSession, path: str) -> Any | None:
+    """What a JSON file holds; None where there is no such file."""
+    file_system, java_path = _file_system(session, path)
+    if not file_system.exists(java_path):
         return None
-    stream = file_system.open(path)
+    stream = file_system.open(java_path)
     try:
-        return str(json.loads(bytes(stream.readAllBytes()))["folder"])
+        return json.loads(bytes(stream.readAllBytes()))
     finally:
         stream.close()
 
@@ -103,11 +128,6 @@ def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFr
         first, last = read.as_of[0], read.as_of[-1]
         dates = first if first == last else f"{first} to {last}"
         print(f"{read.table}: {read.rows} rows of {dates}, Iceberg snapshot {read.iceberg_snapshot_id}", flush=True)
-        for label in read.late:
-            print(
-                f"WARNING: {read.table} as of {label} was captured late: it may hold what was not known then",
-                flush=True,
-            )
         reads.append(read)
     return frames, tuple(reads)
 
@@ -136,7 +156,7 @@ def _keep_model(
     _remove(session, f"{root}/{folder}")
     model.write().save(f"{root}/{folder}/model")
     write_text(session, f"{root}/{folder}/metrics.json", json.dumps(metrics, indent=2))
-    write_text(session, f"{root}/{folder}/inputs.json", inputs_json)
+    write_text(session, f"{root}/{folder}/{INPUTS}", inputs_json)
     write_text(session, f"{root}/{POINTER}", json.dumps({"folder": folder}))
     # The one before stays for whoever is reading it just now.
     _remove_others(session, root, keep={folder, previous})

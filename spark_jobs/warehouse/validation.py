@@ -19,7 +19,7 @@ from warehouse.job_spec import (
     ValidateJob,
     ValidateResult,
 )
-from warehouse.publish import adoptable, data_files, publish, verify_branch
+from warehouse.publish import adoptable, data_files, publish, publish_again, verify_branch
 from warehouse.records import records_of
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
 from warehouse.vendor_errors import store_errors
@@ -44,22 +44,33 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
     :raises JobError: what does not hold, with the table's name; nothing was published then, unless an earlier try had.
     """
     started = time.monotonic()
-    captures = {capture.table: capture for capture in job.captures}
-    validated: list[Validated | PublishedTable] = []
-    for table in job.tables:
+    tables = {table.name: table for table in job.tables}
+    captures = [
+        (job if capture.again is None else job.of(capture.again), tables[capture.table], capture)
+        for capture in job.captures
+    ]
+    validated: list[tuple[ValidateJob, TableSpec, Validated | PublishedTable]] = []
+    for of, table, capture in captures:
         with store_errors(job.store.uri, table.name):
-            validated.append(_validate(session, job, table, captures[table.name]))
+            one = _validate(session, of, table, capture)
+        if one is not None:
+            validated.append((of, table, one))
     published = []
-    for table, one in zip(job.tables, validated, strict=True):
+    for of, table, one in validated:
         with store_errors(job.store.uri, table.name):
-            published.append(_publish(session, job, table, one))
+            outcome = _publish_again(session, of, one) if of.run.again else _publish(session, of, table, one)
+        if outcome is not None:
+            published.append(outcome)
+    for line in unchanged_lines(job, published):
+        print(line, flush=True)
     print(result_table(published), flush=True)
     return ValidateResult(tuple(published), round(time.monotonic() - started, 3))
 
 
 def _validate(
     session: SparkSession, job: ValidateJob, table: TableSpec, capture: TableCapture
-) -> Validated | PublishedTable:
+) -> Validated | PublishedTable | None:
+    """What to publish, or what an earlier try did; None for a date captured again in which that try found no change."""
     started = time.monotonic()
     as_of = job.interval.as_of
     stored = load_existing_table(session, job.store, table.name)
@@ -67,8 +78,11 @@ def _validate(
     if head is None:
         earlier = adoptable(stored, _record(job, table, capture))
         if earlier is None:
+            if job.run.again:
+                return None
             raise BranchGone(table.name, capture.branch)
-        return PublishedTable(earlier, adopted=True, expired=(), seconds=round(time.monotonic() - started, 3))
+        seconds = round(time.monotonic() - started, 3)
+        return PublishedTable(earlier, adopted=True, expired=(), seconds=seconds, again=bool(job.run.again))
     frame = branch_frame(session, job.store, table, head, as_of)
     check_conditions(frame, table)
     rows = read_back(frame, table)
@@ -138,6 +152,29 @@ def _publish(
     return PublishedTable(record, adopted, expired, round(before + time.monotonic() - started, 3))
 
 
+def _publish_again(
+    session: SparkSession, job: ValidateJob, validated: Validated | PublishedTable
+) -> PublishedTable | None:
+    started = time.monotonic()
+    if isinstance(validated, PublishedTable):
+        return validated
+    outcome = publish_again(session, job.store, validated.record, validated.branch_snapshot, job.reader_grace_seconds)
+    if outcome is None:
+        return None
+    seconds = round(validated.seconds + time.monotonic() - started, 3)
+    return PublishedTable(outcome.record, outcome.adopted, (), seconds, again=True)
+
+
+def unchanged_lines(job: ValidateJob, published: list[PublishedTable]) -> list[str]:
+    """For each table with dates that were captured again and left as they are, a line that names these."""
+    again = {(one.record.table, one.record.as_of) for one in published}
+    unchanged: dict[str, list[str]] = {}
+    for capture in job.captures:
+        if capture.again is not None and (capture.table, capture.again.as_of) not in again:
+            unchanged.setdefault(capture.table, []).append(capture.again.as_of)
+    return [f"{table}: captured again and left as published: {', '.join(dates)}" for table, dates in unchanged.items()]
+
+
 def _record(
     job: ValidateJob,
     table: TableSpec,
@@ -191,7 +228,7 @@ def result_table(published: list[PublishedTable]) -> str:
                 str(record.files),
                 str(len(one.expired)),
                 f"{one.seconds:.1f}",
-                "adopted" if one.adopted else "published",
+                f"{'adopted' if one.adopted else 'published'}{' again' if one.again else ''}",
             )
         )
     widths = [max(len(line[index]) for line in lines) for index in range(len(header))]

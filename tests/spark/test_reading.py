@@ -222,9 +222,12 @@ def test_whoever_reads_a_late_snapshot_is_warned_each_time(tmpfs_runs: Runs) -> 
     record = runs.validate([table], DAYS[0], captured).published[0].record
     assert record.late
     for _ in range(2):
-        with pytest.warns(LateSnapshot, match="plates as of 2013-06-01 was captured late, at 20") as warned:
+        with pytest.warns(LateSnapshot, match="plates as of 2013-06-01 was captured late: it may hold") as warned:
             read_as_of(runs.session, runs.store, "plates", DAYS[0])
         assert [one.filename for one in warned] == [__file__]
     with pytest.warns(LateSnapshot):
         _, read = read_input(runs.session, runs.store, InputSpec("plates", "latest"), DAYS[3])
     assert read.late == (DAYS[0],)
+    with pytest.warns(LateSnapshot) as warned:
+        read_again(runs.session, runs.store, read, trained_at=record.published_at)
+    assert [one.filename for one in warned] == [__file__]

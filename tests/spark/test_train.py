@@ -17,7 +17,7 @@ from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
 from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, StoreSpec, TrainJob, TrainResult
 from warehouse.late_departures import CannotTrain, train
-from warehouse.training import InputNotCaptured, current_folder, load_model, run_training
+from warehouse.training import InputNotCaptured, current_folder, load_model, repeat_inputs, run_training
 
 from local_stack import nycflights
 from local_stack.alluxio import Alluxio
@@ -128,6 +128,19 @@ def test_kept_inputs_are_tagged(published: Runs) -> None:
     learn(published, job(published, keep_inputs=True))
     table = load_existing_table(published.session, published.store, "flights")
     assert f"keep_late_departures_{DAY}" in reference_names(table)
+
+
+def test_what_a_training_read_is_read_again_row_for_row(published: Runs) -> None:
+    asked = job(published, keep_inputs=True)
+    learn(published, asked)
+    again = repeat_inputs(published.session, published.store, asked.model_path)
+    assert set(again) == {"flights", "weather", "planes"}
+    _, metrics = train(again, {"late_minutes": 15})
+    folder = current_folder(published.session, asked.model_path)
+    written = Path(asked.model_path.removeprefix("file://")) / str(folder) / "metrics.json"
+    assert metrics == json.loads(written.read_text())
+    with pytest.raises(FileNotFoundError, match="no training wrote what it read below"):
+        repeat_inputs(published.session, published.store, f"{asked.model_path}-of-nobody")
 
 
 def test_a_missing_day_is_named_and_may_come(published: Runs) -> None:

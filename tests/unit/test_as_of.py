@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pendulum
 import pytest
-from logical_warehouse.as_of import resolve_interval
+from logical_warehouse.as_of import intervals_before, resolve_interval
 from logical_warehouse.intervals import Schedule
 from warehouse.failures import PermanentError
 
@@ -42,3 +42,21 @@ def test_a_param_that_is_no_date_of_the_schedule_is_refused() -> None:
 def test_a_data_interval_of_another_schedule_is_refused(data_interval: tuple[str, str]) -> None:
     with pytest.raises(PermanentError, match="data interval"):
         resolve(None, data_interval)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "as_of", "lookback", "start", "labels"),
+    [
+        (Schedule("@daily", "UTC"), "2013-06-05", 0, "2013-06-01", []),
+        (Schedule("@daily", "UTC"), "2013-06-05", 2, "2013-06-01", ["2013-06-03", "2013-06-04"]),
+        (Schedule("@daily", "UTC"), "2013-06-02", 3, "2013-06-01", ["2013-06-01"]),
+        (Schedule("@daily", "UTC"), "2013-06-01", 3, "2013-06-01", []),
+        (Schedule("@daily", "Europe/Berlin"), "2024-04-01", 2, "2024-01-01", ["2024-03-30", "2024-03-31"]),
+        (Schedule("@hourly", "America/New_York"), "2024-11-03T0700Z", 3, "2024-01-01",
+         ["2024-11-03T0400Z", "2024-11-03T0500Z", "2024-11-03T0600Z"]),
+        (Schedule("0 6 * * 1-5", "UTC"), "2013-06-10", 2, "2013-06-01", ["2013-06-06", "2013-06-07"]),
+    ],
+)  # fmt: skip
+def test_intervals_before(schedule: Schedule, as_of: str, lookback: int, start: str, labels: list[str]) -> None:
+    first = pendulum.parse(start, tz=schedule.time_zone)
+    assert [one.as_of for one in intervals_before(schedule, as_of, lookback, first)] == labels

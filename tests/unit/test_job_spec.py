@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from warehouse.job_spec import (
@@ -19,6 +20,7 @@ from warehouse.job_spec import (
     SpecError,
     SplitSpec,
     StoreSpec,
+    TableCapture,
     TableSpec,
     TrainJob,
     from_json,
@@ -98,3 +100,29 @@ def test_branches_of_a_run_share_their_prefix_and_differ_by_try_and_run() -> Non
     assert RUN.branch.startswith(RUN.branch_prefix) and again.branch.startswith(RUN.branch_prefix)
     assert len({RUN.branch, again.branch, other.branch}) == 3
     assert RUN.branch.isidentifier()
+
+
+def test_an_earlier_interval_is_written_to_a_branch_of_its_own() -> None:
+    earlier = IntervalSpec("2013-05-31", "2013-05-31T00:00:00Z", "2013-06-01T00:00:00Z")
+    again = JOB.of(earlier)
+    assert again.interval == earlier
+    assert again.run.branch == f"{RUN.branch}_of_2013-05-31"
+    assert (again.run.key, again.tables) == (RUN.key, JOB.tables)
+
+
+def test_a_run_branch_takes_the_place_of_those_of_earlier_tries() -> None:
+    first, second = replace(RUN, attempt=1), RUN
+    again = [replace(run, again="2013-05-31") for run in (first, second)]
+    other = replace(RUN, run_id="another run")
+    made = [run.branch for run in (first, second, *again, other)]
+    # That of the run's own interval is made first, and clears what any try left.
+    assert [branch for branch in made if second.replaces(branch)] == made[:4]
+    assert [branch for branch in made if again[1].replaces(branch)] == [run.branch for run in again]
+
+
+def test_a_capture_of_an_older_version_is_of_the_runs_own_interval() -> None:
+    """What a snapshot task wrote before an upgrade is read by the validate task after it."""
+    capture = TableCapture("flights", RUN.branch, 1, 5, 5, 100, "2013-06-02T00:00:00Z", "wal", "snapshot", 2, 0.5)
+    text = {name: value for name, value in json.loads(to_json(capture)).items() if name != "again"}
+    assert from_json(TableCapture, json.dumps(text)) == capture
+    assert capture.again is None

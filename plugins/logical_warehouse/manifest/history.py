@@ -74,13 +74,6 @@ class IntervalHistory(Section):
     """How many earlier intervals each run captures again, of those that are published; those that differ are published
     again."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _not_yet(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "lookback" in data:
-            raise refusal("lookback is not supported yet", allowed=["column"])
-        return data
-
 
 class ValidityHistory(Section):
     """Rows with the span of time in which they hold (slowly changing dimension, type 2)."""

@@ -19,7 +19,7 @@ from warehouse.job_spec import (
     to_json,
 )
 
-from logical_warehouse.as_of import resolve_interval
+from logical_warehouse.as_of import intervals_before, resolve_interval
 from logical_warehouse.connections import jdbc_address, spark_master
 from logical_warehouse.history import ensure_capturable, ensure_in_range, ensure_source_knows
 from logical_warehouse.intervals import utc_text
@@ -61,13 +61,12 @@ class CheckOperator(BaseOperator):
         ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, self.plan.pool_slots)
         health = self._store_health()
         address = jdbc_address(self.plan.source)
-        interval_spec = IntervalSpec(as_of=interval.as_of, start=utc_text(interval.start), end=utc_text(interval.end))
         with SourceProbe(self.plan.source, address, self.plan.spark.jars) as probe:
             for table in self.plan.tables:
                 begins = probe.history_begins(table) if table.history.mode == "time_travel" else None
                 if begins is not None:
                     ensure_source_knows(table.name, interval, pendulum.instance(begins))
-            tables = tuple(self._freeze(table, probe, interval_spec) for table in self.plan.tables)
+            tables = tuple(self._freeze(table, probe, interval_spec(interval)) for table in self.plan.tables)
             source = SourceSpec(
                 name=self.plan.source.name,
                 dialect=probe.dialect.name,
@@ -86,7 +85,7 @@ class CheckOperator(BaseOperator):
                 run=run,
                 store=store_spec(self.plan.store),
                 source=source,
-                interval=interval_spec,
+                interval=interval_spec(interval),
                 tables=tables,
                 result_path="",
                 capture_late=capture_late,
@@ -135,12 +134,19 @@ class CheckOperator(BaseOperator):
             filter=table.filter,
             estimated_rows=rows,
             estimated_bytes=size,
+            earlier=tuple(
+                interval_spec(earlier)
+                for earlier in intervals_before(
+                    self.plan.schedule, interval.as_of, table.history.lookback, self.plan.start
+                )
+            ),
         )
 
     def _ensure_room(self, tables: tuple[TableSpec, ...], health: StoreHealth | None) -> None:
         if health is None:
             return
-        needed = sum(table.estimated_bytes or 0 for table in tables)
+        # Intervals that are captured again stand beside the published ones until they have been compared.
+        needed = sum((table.estimated_bytes or 0) * (1 + len(table.earlier)) for table in tables)
         if needed > health.free:
             largest = max(tables, key=lambda table: table.estimated_bytes or 0)
             raise PermanentError(
@@ -148,3 +154,8 @@ class CheckOperator(BaseOperator):
                 f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; "
                 "shorten the retention of tables, or give Alluxio's workers more memory."
             )
+
+
+def interval_spec(interval: Interval) -> IntervalSpec:
+    """An interval as the Spark jobs know it."""
+    return IntervalSpec(as_of=interval.as_of, start=utc_text(interval.start), end=utc_text(interval.end))

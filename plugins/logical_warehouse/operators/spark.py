@@ -17,9 +17,11 @@ from warehouse.job_spec import (
     JobAnswer,
     RunSpec,
     SnapshotJob,
+    SnapshotRecord,
     SnapshotResult,
     TrainJob,
     ValidateJob,
+    ValidateResult,
     from_json,
     to_json,
 )
@@ -169,11 +171,13 @@ class ValidateOperator(SparkJobOperator):
         )
         answer = self.submit(context, job, small=_is_small(frozen))
         assert answer.validate is not None
-        for published in answer.validate.published:
-            record = published.record
-            event = context["outlet_events"][Asset(name=record.table, uri=asset_uri(self.store, record.table))]
-            event.add_partitions(record.as_of)
-            event.extra = dataclasses.asdict(record)
+        for table, (own, *again) in _by_table(answer.validate).items():
+            event = context["outlet_events"][Asset(name=table, uri=asset_uri(self.store, table))]
+            event.add_partitions([record.as_of for record in (own, *again)])
+            # All dates of an asset that one task emits share one extra.
+            event.extra = dataclasses.asdict(own)
+            if again:
+                event.extra["again"] = [dataclasses.asdict(record) for record in again]
         return to_json(answer.validate)
 
 
@@ -221,6 +225,14 @@ class TrainOperator(SparkJobOperator):
             return self.plan.schedule.interval_of_label(as_of)
         except NotAnAsOf as error:
             raise PermanentError(f"The training {name} cannot run: {error}") from error
+
+
+def _by_table(result: ValidateResult) -> dict[str, list[SnapshotRecord]]:
+    """Records of each table: of the run's own interval first, then of earlier ones that it published again."""
+    records: dict[str, list[SnapshotRecord]] = {}
+    for published in result.published:
+        records.setdefault(published.record.table, []).append(published.record)
+    return records
 
 
 def _is_small(job: SnapshotJob) -> bool:

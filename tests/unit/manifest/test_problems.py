@@ -112,7 +112,7 @@ def test_a_decimal_without_quotes_in_braces(load: Load) -> None:
         ("interval", "tables.flights.history: interval needs the column that says to which interval a row belongs; allowed: {interval: {column: …}}"),
         ("{interval: {}}", "tables.flights.history.interval.column: is missing"),
         ("{interval: {colum: a}}", "tables.flights.history.interval.column: is missing|tables.flights.history.interval.colum: unknown key; did you mean 'column'? allowed: column, lookback"),
-        ("{interval: {column: day, lookback: 3}}", "tables.flights.history.interval: lookback is not supported yet; allowed: column"),
+        ("{interval: {column: day, lookback: -1}}", "tables.flights.history.interval.lookback: -1 is too small; allowed: 0 or more"),
         ("{time_travel: {keep: 90d}}", "tables.flights.history.time_travel.keep: unknown key; did you mean 'keeps'? allowed: keeps"),
         ("{time_travel: {keeps: 90}}", "tables.flights.history.time_travel.keeps: 90 is not a duration; allowed: numbers with d, h, m or s, such as 12h or 1h30m"),
         ("valid_between", "tables.flights.history: valid_between needs the columns that say when a row holds; allowed: {valid_between: {from: …, to: …}}"),
@@ -340,6 +340,22 @@ def test_dated_inputs_share_the_time_zone(load: Load) -> None:
         "m.yaml:15: trainings.late.inputs.berlin: the schedule of 'berlin', '@daily' in Europe/Berlin, differs from that of "
         "'flights', '@daily' in UTC; allowed: latest, at_or_before, or tables of one schedule and time zone"
     ]
+
+
+@pytest.mark.parametrize(
+    ("lookback", "retention", "message"),
+    [
+        (6, "{keep: 7}", None),
+        (7, "{keep: 7}", "a lookback of 7 reaches beyond what the retention {keep: 7} keeps, 7; allowed: up to 6"),
+        (1, "{keep: 1}", "a lookback of 1 reaches beyond what the retention {keep: 1} keeps, 1; allowed: 0"),
+        (2, "{days: 2}", "a lookback of 2 reaches beyond what the retention {days: 2} keeps, 2; allowed: up to 1"),
+        (400, "null", None),
+    ],
+)
+def test_what_is_captured_again_is_kept(load: Load, lookback: int, retention: str, message: str | None) -> None:
+    history = f"{{interval: {{column: day, lookback: {lookback}}}}}"
+    expected = [] if message is None else [f"m.yaml:9: tables.flights.history.interval.lookback: {message}"]
+    assert messages(load, f"    retention: {retention}\n", {INTERVAL: history}) == expected
 
 
 @pytest.mark.parametrize(
