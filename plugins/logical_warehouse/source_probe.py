@@ -18,6 +18,7 @@ from warehouse.failures import (
     PermanentError,
     RetryableError,
     SourceUnreachable,
+    StateNotHeld,
 )
 from warehouse.history_sql import HistoryRows, history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec
@@ -84,6 +85,7 @@ class SourceProbe:
         rows = self._query(self.dialect.columns_sql(table.source_schema, table.source_table), table)
         if not rows:
             raise MissingTable(table.name, table.table, self.source.name)
+        self._ensure_held(table)
         found = {
             name: (type_name, nullable == "true", readable == "true") for name, type_name, nullable, readable in rows
         }
@@ -150,6 +152,14 @@ class SourceProbe:
             )
         except DialectError as error:
             raise IntervalNotExpressible(table.name, str(error)) from error
+
+    def _ensure_held(self, table: Table) -> None:
+        statement = self.dialect.state_refusal_sql(table.source_schema, table.source_table)
+        if statement is None or self.source.consistency != "snapshot":
+            return
+        reason = self._query(statement, table)[0][0]
+        if reason is not None:
+            raise StateNotHeld(table.name, str(reason))
 
     def _query(self, statement: str, table: Table) -> list[tuple[Any, ...]]:
         try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.failures import CapturedTooLate
-from warehouse.iceberg_tables import ensure_table, make_run_branch, write_run_branch
+from warehouse.holder_read import write_from_holder
+from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec
 from warehouse.progress import progress_lines
 from warehouse.records import read_records
@@ -65,13 +66,11 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
     # The holder counts while the splits are read: in the same state, at no cost in wall time.
     with ThreadPoolExecutor(max_workers=1) as counter:
         count = counter.submit(state.value, state.dialect.count_sql(read.relation, read.where_sql), table.name)
-        frame = read_table(session, state, read)
-        row_bytes = read.estimated_bytes / read.estimated_rows if read.estimated_bytes and read.estimated_rows else None
-        with store_errors(job.store.uri, table.name), source_errors(source.name, source.user, table.name):
+        with store_errors(job.store.uri, table.name):
             ensure_table(session, job.store, table, read.schema, source.time_zone)
             make_run_branch(session, job.store, job.run, table.name)
-            with progress_lines(session, table.name, row_bytes):
-                written = write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)
+        write = write_from_holder if read.through_holder else _write_from_splits
+        written = write(session, job, state, read)
         source_rows = int(count.result() or 0)
     state.verify(table.name)
     seconds = round(time.monotonic() - started, 3)
@@ -94,3 +93,15 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
         seconds=seconds,
         again=job.interval if job.run.again else None,
     )
+
+
+def _write_from_splits(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> Written:
+    """Through Spark's own connections, one for each split."""
+    table, source = read.table, state.source
+    frame = read_table(session, state, read)
+    with (
+        store_errors(job.store.uri, table.name),
+        source_errors(source.name, source.user, table.name),
+        progress_lines(session, table.name, read.row_bytes),
+    ):
+        return write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)

@@ -70,6 +70,25 @@ class SourceState:
                 with suppress(Py4JJavaError):
                     statement.close()
 
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[Any]:
+        """The ``java.sql.ResultSet`` of a large answer in the held state, fetched as it is read.
+
+        No other statement runs meanwhile: some drivers would read the rest of the answer into memory first.
+        """
+        with self._lock:
+            statement = self._connection.createStatement()
+            statement.setFetchSize(max(1, self.source.fetch_size))
+            try:
+                yield statement.executeQuery(sql)
+            except BaseException:
+                with suppress(Py4JError):
+                    statement.cancel()  # else closing it would read the rest
+                raise
+            finally:
+                with suppress(Py4JError):
+                    statement.close()
+
     def value(self, sql: str, table: str | None = None) -> str | None:
         """First cell of the first row."""
         return self.query(sql, table)[0][0]

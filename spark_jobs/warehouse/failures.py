@@ -173,6 +173,20 @@ class UnsupportedColumn(PermanentError):
 
 
 @dataclass(eq=False)
+class StateNotHeld(PermanentError):
+    """``reason``: what of the table escapes a transaction, of the dialect's own words."""
+
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} cannot be read in one consistent state, since {self.reason}; "
+            "list it under a source with consistency: best_effort, or change that in the source"
+        )
+
+
+@dataclass(eq=False)
 class SplitImpossible(PermanentError):
     table: str
     reason: str

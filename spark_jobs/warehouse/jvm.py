@@ -17,3 +17,9 @@ def java_array(session: SparkSession, element_class: Any, length: int) -> Any:
     """A new Java array."""
     gateway: Any = session._sc._gateway
     return gateway.new_array(element_class, length)
+
+
+def scala_object(session: SparkSession, name: str) -> Any:
+    """The Scala ``object`` of that full name, with the methods that it does not show to Java."""
+    instance: Any = jvm_of(session).java.lang.Class.forName(f"{name}$").getField("MODULE$").get(None)
+    return instance

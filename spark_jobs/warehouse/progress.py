@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,8 +38,15 @@ def progress_lines(session: SparkSession, table: str, row_bytes: float | None) -
     """
     group = f"warehouse-{table}-{time.monotonic_ns()}"
     session.sparkContext.setJobGroup(group, f"snapshot of {table}")
+    with progress_of(table, lambda: work_of(session, group), row_bytes):
+        yield
+
+
+@contextmanager
+def progress_of(table: str, measure: Callable[[], Work], row_bytes: float | None) -> Iterator[None]:
+    """As :func:`progress_lines`, of work that ``measure`` knows."""
     ended = threading.Event()
-    follower = threading.Thread(target=_follow, args=(session, group, table, row_bytes, ended), daemon=True)
+    follower = threading.Thread(target=_follow, args=(measure, table, row_bytes, ended), daemon=True)
     follower.start()
     try:
         yield
@@ -48,14 +55,14 @@ def progress_lines(session: SparkSession, table: str, row_bytes: float | None) -
         follower.join()
 
 
-def _follow(session: SparkSession, group: str, table: str, row_bytes: float | None, ended: threading.Event) -> None:
+def _follow(measure: Callable[[], Work], table: str, row_bytes: float | None, ended: threading.Event) -> None:
     started = last_line = time.monotonic()
     reported = Work()
     finished = False
     while not finished:
         finished = ended.wait(POLL_SECONDS)
         try:
-            work = work_of(session, group)
+            work = measure()
         except Py4JError:  # The session is going away; the write itself tells why.
             return
         now = time.monotonic()

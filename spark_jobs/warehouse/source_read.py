@@ -20,6 +20,7 @@ from warehouse.failures import (
     MissingColumn,
     MissingTable,
     NoPrivilege,
+    StateNotHeld,
     UnsupportedColumn,
 )
 from warehouse.history_sql import history_rows
@@ -39,12 +40,14 @@ AS_OF_COLUMN = "_as_of"
 
 
 NOT_DIVIDED = Division("")
+THROUGH_HOLDER = Division(", the one that holds the state")
 
 
 @dataclass(frozen=True)
 class SourceRead:
     """How one table is read, over how many connections by ``division``.
 
+    ``through_holder``: no other connection can read the rows as they have to be read.
     ``captured``: for each of ``columns`` how it is read. ``where_sql``: the table's filter and interval, in the
     source's SQL.
     """
@@ -57,11 +60,17 @@ class SourceRead:
     division: Division
     estimated_rows: int | None
     estimated_bytes: int | None
+    through_holder: bool = False
 
     @property
     def connections(self) -> int:
         """Connections at once: Spark runs one task for each condition."""
         return max(1, len(self.division.conditions))
+
+    @property
+    def row_bytes(self) -> float | None:
+        """Estimated bytes of a row in the source."""
+        return self.estimated_bytes / self.estimated_rows if self.estimated_bytes and self.estimated_rows else None
 
     @property
     def schema(self) -> StructType:
@@ -112,9 +121,23 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
         if not width and (row_bytes := dialect.row_bytes_sql(table.source_schema, table.source_table)) is not None:
             width = int(state.value(row_bytes, table.name) or 0)
         read = replace(read, estimated_rows=rows, estimated_bytes=rows * width)
-    read = replace(read, division=divide(state, read, by_name, small_rows=SMALL_ROWS))
+    if not state.one_connection:
+        read = replace(read, division=divide(state, read, by_name, small_rows=SMALL_ROWS))
+    else:
+        _refuse_unheld(state, table)
+        if table.history.mode == "time_travel":
+            # A past instant is the same for every connection.
+            read = replace(read, division=divide(state, read, by_name, small_rows=SMALL_ROWS))
+        if read.connections == 1:
+            read = replace(read, division=THROUGH_HOLDER, through_holder=True)
     print(f"{table.name}: {read.connections} connection{'s'[: read.connections > 1]}{read.division.why}", flush=True)
     return read
+
+
+def _refuse_unheld(state: SourceState, table: TableSpec) -> None:
+    refusal = state.dialect.state_refusal_sql(table.source_schema, table.source_table)
+    if refusal is not None and (reason := state.value(refusal, table.name)) is not None:
+        raise StateNotHeld(table.name, reason)
 
 
 def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> DataFrame:
