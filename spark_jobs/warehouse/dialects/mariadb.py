@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from warehouse.dialects.dialect import Captured, Dialect, DialectError, all_of, last_digit, local_date, local_wall_time
-from warehouse.dialects.mariadb_types import INSTANT, WALL_TIME, capture
+from warehouse.dialects.mariadb_types import INSTANT, TYPE_SQL, WALL_TIME, capture_mariadb
 from warehouse.job_spec import ColumnSpec
 
 MAX_IDENTIFIER_CHARACTERS = 64
@@ -78,7 +78,7 @@ class MariadbDialect(Dialect):
     def columns_sql(self, schema: str, table: str) -> str:
         # What the user has no right on at all is not listed: it looks as if it were not there.
         return (
-            "SELECT column_name, column_type, CASE is_nullable WHEN 'YES' THEN 'true' ELSE 'false' END, "
+            f"SELECT column_name, {TYPE_SQL}, CASE is_nullable WHEN 'YES' THEN 'true' ELSE 'false' END, "
             "CASE WHEN find_in_set('select', privileges) > 0 THEN 'true' ELSE 'false' END "
             f"FROM information_schema.columns WHERE table_schema = {self.literal(schema)} "
             f"AND table_name = {self.literal(table)} ORDER BY ordinal_position"
@@ -159,4 +159,4 @@ class MariadbDialect(Dialect):
         return super().sampled(select_sql, relation, where_sql, share, stored)
 
     def capture(self, column: ColumnSpec) -> Captured:
-        return capture(self.quote(column.name), column.type)
+        return capture_mariadb(self.quote(column.name), column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from warehouse.dialects import postgresql_types
+from warehouse.dialects import mariadb_types, postgresql_types
 from warehouse.dialects.dialect import Captured, CaptureRefused
 from warehouse.job_spec import ColumnSpec
 
@@ -13,6 +13,7 @@ Capture = Callable[[str, ColumnSpec], Captured]
 
 ENGINES: dict[str, tuple[tuple[tuple[str, str], ...], Capture]] = {
     "postgresql": (postgresql_types.EXAMPLES, postgresql_types.capture_postgresql),
+    "mariadb": (mariadb_types.EXAMPLES, mariadb_types.capture_mariadb),
 }
 """Engine → types with a note each, and what says how a column is captured."""
 

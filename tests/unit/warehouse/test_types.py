@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from warehouse.dialects.dialect import CaptureRefused
+from warehouse.dialects.mariadb_types import capture_mariadb
 from warehouse.dialects.postgresql_types import capture_postgresql
 from warehouse.dialects.type_reference import ASKED, ENGINES, with_types
 from warehouse.job_spec import ColumnSpec
@@ -61,3 +62,38 @@ def test_types_of_postgresql(type_name: str, kind: str) -> None:
 def test_numbers_of_postgresql_that_no_decimal_holds(type_name: str) -> None:
     with pytest.raises(CaptureRefused, match="so that no decimal of the store holds all of its values"):
         capture_postgresql('"c"', ColumnSpec("c", type_name))
+
+
+@pytest.mark.parametrize(
+    ("type_name", "kind"),
+    [
+        ("tinyint(1) unsigned", "integer"),
+        ("mediumint(8) unsigned", "integer"),
+        ("int(10) unsigned zerofill", "long"),
+        ("bigint(20) unsigned", "decimal(20,0)"),
+        ("int", "integer"),
+        ("decimal(38,38)", "decimal(38,38)"),
+        ("float(7,2) unsigned", "float"),
+        ("double unsigned zerofill", "double"),
+        ("datetime", "timestamp_ntz"),
+        ("timestamp", "timestamp"),
+        ("enum('a) character set x','b''c')", "text"),
+        ("mediumblob", "binary"),
+        ("geometrycollection", "text"),
+    ],
+)
+def test_types_of_mariadb(type_name: str, kind: str) -> None:
+    assert str(capture_mariadb("`c`", ColumnSpec("c", type_name)).kind) == kind
+
+
+@pytest.mark.parametrize("type_name", ["vector(3)", "xmltype", "row", "decimal(39,2)", "int(11) unsigned x"])
+def test_types_of_mariadb_that_are_refused(type_name: str) -> None:
+    with pytest.raises(CaptureRefused):
+        capture_mariadb("`c`", ColumnSpec("c", type_name))
+
+
+def test_only_foreign_character_sets_are_converted_back() -> None:
+    assert capture_mariadb("`c`", ColumnSpec("c", "text")).refused_sql is None
+    refused = capture_mariadb("`c`", ColumnSpec("c", "enum('a','b') character set gbk")).refused_sql
+    assert refused is not None
+    assert "USING gbk" in refused
