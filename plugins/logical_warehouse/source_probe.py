@@ -22,6 +22,7 @@ from warehouse.failures import (
 )
 from warehouse.history_sql import HistoryRows, history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec
+from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
 from warehouse.sql_states import Cause, source_failure
 
 from logical_warehouse.connections import JdbcAddress
@@ -65,6 +66,14 @@ class SourceProbe:
         )
         try:
             self._connection = hook.get_conn()
+            ensure_sessions_are_kept(
+                self.source.name,
+                JdbcSession(self._connection.jconn, self.dialect),
+                lambda: JdbcSession(hook.get_conn().jconn, self.dialect),
+            )
+        except PermanentError:
+            self._connection.close()
+            raise
             with self._connection.cursor() as cursor:
                 for statement in self.dialect.init_statements:
                     cursor.execute(statement)

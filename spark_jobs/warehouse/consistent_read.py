@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from warehouse.dialects import Dialect, DialectError, dialect_for
-from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateLost
+from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateElsewhere, SourceStateLost
 from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec
 from warehouse.jvm import java_array, jvm_of
+from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:
@@ -98,10 +99,16 @@ class SourceState:
 
         :raises SourceStateLost: the holder ended; what was read may be of several states.
         """
+        if not self.is_held():
+            raise SourceStateLost(self.source.name, table)
+
+    def is_held(self) -> bool:
+        """Whether the state is held still."""
         try:
             self.value("SELECT 1")
-        except JobError as error:
-            raise SourceStateLost(self.source.name, table) from error
+        except JobError:
+            return False
+        return True
 
     def _clock(self) -> str:
         try:
@@ -114,8 +121,8 @@ class SourceState:
 def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[SourceState]:
     """Open the holder, and keep it until the block ends.
 
-    :raises JobError: wrong password, unreachable source, missing driver, or an engine that cannot hold a state
-        although the spec asks for it.
+    :raises JobError: wrong password, unreachable source, missing driver, a pooler that breaks sessions, or an engine
+        that cannot hold a state although the spec asks for it.
     """
     dialect = dialect_for(source.dialect)
     if source.consistency == "snapshot" and not dialect.holds_state:
@@ -124,6 +131,11 @@ def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[Sou
         connection = _connect(session, source, dialect)
     try:
         with source_errors(source.name, source.user):
+            ensure_sessions_are_kept(
+                source.name,
+                JdbcSession(connection, dialect),
+                lambda: JdbcSession(_connect(session, source, dialect), dialect),
+            )
             for statement in (*dialect.session_settings, *dialect.init_statements):
                 _execute(connection, statement)
             if source.consistency == "snapshot":
@@ -133,7 +145,13 @@ def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[Sou
                 connection.setAutoCommit(False)
                 for statement in dialect.begin_statements:
                     _execute(connection, statement)
-        yield SourceState(source, dialect, connection)
+        state = SourceState(source, dialect, connection)
+        try:
+            yield state
+        except SourceStateLost as error:
+            if state.is_held():
+                raise SourceStateElsewhere(source.name) from error
+            raise
     finally:
         with suppress(Py4JError):
             connection.close()

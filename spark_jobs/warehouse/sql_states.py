@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from warehouse.failures import (
     JobError,
+    SessionsNotKept,
     SourceBusy,
     SourceRefused,
     SourceStateLost,
@@ -19,6 +20,8 @@ from warehouse.failures import (
 
 WRONG_PASSWORD = {"28P01", "28000"}
 CONNECTION_LOST = {"57P01", "57P02", "57P03"}
+IDLE_TOO_LONG = {"25P03", "25P04"}
+"""Time-outs of transactions that somebody set for this user; it passes when the store is less busy."""
 SNAPSHOT_LOST = {"22023", "42704"}
 BUSY_CLASSES = {"53", "40", "55", "57"}
 
@@ -44,6 +47,10 @@ def source_failure(  # noqa: PLR0911  # one return per class of SQLSTATEs
     state = cause.sql_state
     if state in WRONG_PASSWORD:
         return WrongPassword(source, user)
+    if "statement pooling mode" in cause.message:
+        return SessionsNotKept(source)
+    if state in IDLE_TOO_LONG:
+        return SourceBusy(source, table, state)
     if state.startswith("08") or state in CONNECTION_LOST:
         return SourceUnreachable(source, table)
     if state in SNAPSHOT_LOST and "snapshot" in cause.message:

@@ -71,6 +71,13 @@ class Dialect(Protocol):
     properties: Mapping[str, str] = MappingProxyType({})
     """JDBC properties of every connection that reads rows."""
 
+    announced_process: str | None = None
+    """Method of the driver's connection that tells which server process the protocol named; None where none does."""
+
+    def process_sql(self) -> str:
+        """One row: the server process that answers. :raises DialectError: the engine does not tell."""
+        raise DialectError(f"{self.name} does not tell which process answers")
+
     def quote(self, identifier: str) -> str:
         """Quoted identifier. :raises DialectError: not an identifier of this engine."""
 

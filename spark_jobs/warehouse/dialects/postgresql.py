@@ -38,6 +38,13 @@ MAX_BORDER = 1_000
 """Characters."""
 
 
+NO_TIME_OUTS = (
+    # Of those that this server knows.
+    "SELECT set_config(name, '0', {}) FROM pg_settings WHERE name IN "
+    "('idle_in_transaction_session_timeout', 'statement_timeout', 'idle_session_timeout', 'transaction_timeout')"
+)
+
+
 class PostgresqlDialect(Dialect):
     """SQL of PostgreSQL."""
 
@@ -46,11 +53,12 @@ class PostgresqlDialect(Dialect):
     shares_snapshots = True
     holds_state = True
     session_settings = SESSION_SETTINGS
-    init_statements: tuple[str, ...] = (
-        # The holder sits idle while the splits read: no time-out may end it. A server before 14 lacks the last one.
-        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
-        "('idle_in_transaction_session_timeout', 'statement_timeout', 'idle_session_timeout', 'transaction_timeout')",
-    )
+    # The holder sits idle while the splits read: no time-out may end it.
+    init_statements: tuple[str, ...] = (NO_TIME_OUTS.format("false"),)
+    announced_process = "getBackendPID"
+
+    def process_sql(self) -> str:
+        return "SELECT pg_backend_pid()"
 
     def quote(self, identifier: str) -> str:
         if not identifier or "\0" in identifier or len(identifier.encode()) > MAX_IDENTIFIER_BYTES:
@@ -117,7 +125,10 @@ class PostgresqlDialect(Dialect):
         # One string for Spark's sessionInitStatement; it works inside a transaction only, hence fetchsize > 0.
         return (
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-            f"SET TRANSACTION SNAPSHOT {self.literal(snapshot).removeprefix('E')}"
+            f"SET TRANSACTION SNAPSHOT {self.literal(snapshot).removeprefix('E')}; "
+            # A split sits idle while its rows are written. For its transaction only: behind a pooler that keeps
+            # sessions the next client gets this one.
+            f"{NO_TIME_OUTS.format('true')}"
         )
 
     def storage_sql(self, schema: str, table: str) -> str | None:
