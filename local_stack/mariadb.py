@@ -1,7 +1,6 @@
 """A MariaDB server for tests: the one that is installed, else Debian's, unpacked into the cache and not installed.
 
-``apt-get download`` and ``dpkg-deb --extract`` need no root and change nothing on the system; apt itself verifies what
-it downloads. As root the server runs as root, on the loopback interface, with its data in the stack's own folder.
+As root the server runs as root, on the loopback interface, with its data in the stack's own folder.
 """
 
 from __future__ import annotations
@@ -10,20 +9,17 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_stack.debian import Program, ensure_program
 from local_stack.errors import StackError
-from local_stack.jars import cache_directory
 from local_stack.ports import LOOPBACK
 from local_stack.processes import Service, wait_for
 from local_stack.secret_files import secret, write_private
 
 PACKAGE = "mariadb-server-core"
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/usr/libexec"
-"""``/usr/sbin`` is not in everybody's PATH."""
 
 _SETTINGS = {
     "bind-address": LOOPBACK,
@@ -48,10 +44,14 @@ _SYSTEM_TABLES = ("system_tables.sql", "performance_tables.sql", "system_tables_
 
 @dataclass(frozen=True)
 class Programs:
-    """A MariaDB installation. ``libraries``: folders of shared libraries that the system does not have."""
+    """A MariaDB installation."""
 
-    server: Path
-    libraries: tuple[Path, ...] = ()
+    program: Program
+
+    @property
+    def server(self) -> Path:
+        """The server's program."""
+        return self.program.path
 
     @property
     def base(self) -> Path:
@@ -66,104 +66,13 @@ class Programs:
                 return self.base / folder
         raise StackError(f"{self.server} has no folder share/mysql beside it; install {PACKAGE}")
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of the server's process."""
-        path = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C", "TZ": "UTC"}
-        return path | ({"LD_LIBRARY_PATH": os.pathsep.join(map(str, self.libraries))} if self.libraries else {})
-
-
-def find_programs() -> Programs | None:
-    """The installed server, else the unpacked one, else None."""
-    found = shutil.which("mariadbd") or shutil.which("mariadbd", path=SYSTEM_PATH)
-    if found:
-        return Programs(Path(found).resolve())
-    unpacked = _unpacked()
-    return _programs_in(unpacked) if unpacked.is_dir() else None
-
 
 def ensure_programs(report: Callable[[str], None] = print) -> Programs:
     """A server to run, unpacking Debian's where none is installed.
 
     :raises StackError: none is installed, and apt-get is not there or could not download it.
     """
-    found = find_programs()
-    if found is not None:
-        return found
-    for program in ("apt-get", "dpkg-deb"):
-        if shutil.which(program) is None:
-            raise StackError(f"MariaDB's server is not installed, and there is no {program} to unpack Debian's with")
-    target = _unpacked()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".mariadb-", dir=target.parent) as work:
-        root = _unpack(Path(work), report)
-        programs = _programs_in(root)
-        done = subprocess.run(
-            [programs.server, "--version"], env=programs.environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise StackError(f"Debian's MariaDB does not run here: {' '.join(done.stderr.split())}")
-        try:
-            root.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another process was quicker
-                raise
-    return _programs_in(target)
-
-
-def _unpacked() -> Path:
-    return cache_directory() / "mariadb"
-
-
-def _programs_in(root: Path) -> Programs:
-    libraries = {file.parent for file in root.rglob("*.so*")}
-    return Programs(root / "usr/sbin/mariadbd", tuple(sorted(libraries)))
-
-
-def _unpack(work: Path, report: Callable[[str], None]) -> Path:
-    """Folder with the server and the libraries that this system lacks."""
-    archives, root = work / "archives", work / "root"
-    archives.mkdir()
-    root.mkdir()
-    # The system's own package lists first; a container image often has none, or old ones.
-    for options in ([], _own_lists(work)):
-        if options:
-            _apt([*options, "update"], archives)  # one repository that fails need not be the one that is asked
-        planned = _apt([*options, "install", "--simulate", "--no-install-recommends", PACKAGE], archives)
-        packages = [line.split()[1] for line in planned.stdout.splitlines() if line.startswith("Inst ")]
-        if planned.returncode or not packages:
-            continue
-        report(f"MariaDB: downloading {', '.join(packages)}")
-        downloaded = _apt([*options, "download", *packages], archives)
-        if downloaded.returncode == 0:
-            break
-    else:
-        failed = downloaded if not planned.returncode and packages else planned
-        raise StackError(f"apt-get cannot download {PACKAGE}: {' '.join(failed.stderr.split())[-300:]}")
-    for archive in archives.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "--extract", archive, root], check=True)
-    return root
-
-
-def _own_lists(work: Path) -> list[str]:
-    lists, cache = work / "lists", work / "cache"
-    for folder in (lists / "partial", cache / "archives/partial"):
-        folder.mkdir(parents=True)
-    return ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={cache}"]
-
-
-def _apt(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    # As root, apt downloads as an account that cannot enter a private folder.
-    sandbox = ["-o", f"APT::Sandbox::User={'root' if os.geteuid() == 0 else ''}"]
-    return subprocess.run(
-        ["apt-get", "-q", *sandbox, *arguments],
-        cwd=folder,
-        env=os.environ | {"LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return Programs(ensure_program(PACKAGE, "usr/sbin/mariadbd", report))
 
 
 @dataclass(frozen=True)
@@ -204,7 +113,7 @@ class MariadbServer:
         try:
             self.service.start(
                 [*self._command(programs), f"--port={self.port}", f"--init-file={accounts}"],
-                env=programs.environment,
+                env=programs.program.environment,
                 cwd=Path("/"),
             )
             # The server greets nobody before it has run the init file.
@@ -246,7 +155,8 @@ class MariadbServer:
             script.append(found[0].read_text())
         done = subprocess.run(
             [*map(str, self._command(programs)), "--bootstrap"],
-            input="".join(script), env=programs.environment, cwd="/", capture_output=True, text=True, check=False,
+            input="".join(script), env=programs.program.environment, cwd="/",
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode or not (self._data / "mysql").is_dir():
             shutil.rmtree(self._data, ignore_errors=True)

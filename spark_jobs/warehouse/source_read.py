@@ -155,7 +155,7 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         "driver": source.driver,
         # Without a fetch size the driver leaves autocommit on: it would ignore the imported snapshot in silence and
         # hold the whole split in memory.
-        "fetchsize": str(max(1, source.fetch_size)),
+        "fetchsize": str(source.fetch_size),
         # What arrives is decided by the dialect, not guessed from what the driver says of an expression.
         "customSchema": ", ".join(
             f"{alias} {_travelling_type(captured)}"

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -21,137 +17,15 @@ from warehouse.failures import (
     NoPrivilege,
     SchemaChanged,
     SourceRefused,
-    SourceStateLost,
     SourceUnreachable,
     WrongPassword,
 )
-from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, SnapshotResult, SplitSpec, TableSpec
+from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, TableSpec
 
+from tests.spark.gates import ROWS, accounts
 from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
-GATE = 4711
-ROWS = 20_000
-JDBC = "application_name LIKE 'PostgreSQL JDBC%'"
-
-
-def accounts(runs: Runs) -> None:
-    """Rows that a transfer changes without changing their number; reading one of the second half waits at the gate."""
-    runs.database.run(
-        "CREATE TABLE accounts (id integer PRIMARY KEY, amount bigint NOT NULL);"
-        f"INSERT INTO accounts SELECT n, 100 FROM generate_series(1, {ROWS}) n;"
-        "CREATE FUNCTION at_gate(id integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
-        # Only the splits' queries have this alias: the holder's own, which run meanwhile, pass.
-        f"IF id = {ROWS - 1} AND position('source_rows' IN current_query()) > 0 THEN "
-        f"PERFORM pg_advisory_lock_shared({GATE}); PERFORM pg_advisory_unlock_shared({GATE}); "
-        "END IF; RETURN true; END $$"
-    )
-
-
-@contextmanager
-def closed_gate(runs: Runs) -> Iterator[Callable[[], None]]:
-    """The gate is closed until the block calls the function that it is given, or ends."""
-    keeper = runs.database.server.connect()
-    keeper.autocommit = True
-    with keeper.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_lock({GATE})")
-        try:
-            yield lambda: cursor.execute(f"SELECT pg_advisory_unlock({GATE})")
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock_all()")
-    keeper.close()
-
-
-def wait_until_half_read(runs: Runs, capture: Future[SnapshotResult]) -> None:
-    """Until the first split has ended and the second waits at the gate."""
-    wait_for_readers(runs, capture, [("Lock",)])
-
-
-def wait_for_readers(runs: Runs, capture: Future[SnapshotResult], waiting: list[tuple[str]]) -> None:
-    """Until just these splits are there, each waiting for what its tuple says."""
-    deadline = time.monotonic() + 60
-    splits = f"{JDBC} AND state = 'active' AND query LIKE '%source_rows%'"
-    reading = f"SELECT wait_event_type FROM pg_stat_activity WHERE {splits}"
-    while runs.database.run(reading) != waiting:
-        if capture.done():
-            capture.result()
-        assert time.monotonic() < deadline and not capture.done(), "the capture never came to the gate"
-        time.sleep(0.05)
-
-
-def transfers(runs: Runs) -> None:
-    """As many rows as before, other amounts in both halves, and rows that moved to other places."""
-    runs.database.run(
-        f"UPDATE accounts SET amount = amount + 7 WHERE id > {ROWS // 2};"
-        "UPDATE accounts SET amount = amount - 7 WHERE id < 100;"
-        f"DELETE FROM accounts WHERE id IN (1, {ROWS}); "
-        f"INSERT INTO accounts VALUES ({ROWS + 1}, 1), ({ROWS + 2}, 1)"
-    )
-
-
-def capture_while_others_write(runs: Runs, table: TableSpec, consistency: str) -> SnapshotResult:
-    with ThreadPoolExecutor(1) as pool, closed_gate(runs) as open_gate:
-        capture = pool.submit(runs.snapshot, [table], DAY, consistency=consistency)
-        wait_until_half_read(runs, capture)
-        transfers(runs)
-        open_gate()
-        return capture.result(timeout=60)
-
-
-@pytest.mark.parametrize("column", [None, "id"])
-def test_exactly_the_exported_state(runs: Runs, monkeypatch: pytest.MonkeyPatch, column: str | None) -> None:
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    accounts(runs)
-    table = runs.table("accounts", mode="current", split=SplitSpec(2, column), filter="at_gate(id)")
-    captured = capture_while_others_write(runs, table, "snapshot")
-
-    assert captured.captures[0].splits == 2 and captured.captures[0].consistency == "snapshot"
-    assert captured.captures[0].source_rows == captured.captures[0].written_rows == ROWS
-    rows = runs.session.table(runs.branch(captured, "accounts"))
-    assert rows.groupBy().agg({"amount": "sum", "id": "sum"}).collect()[0].asDict() == {
-        "sum(amount)": 100 * ROWS,
-        "sum(id)": ROWS * (ROWS + 1) // 2,
-    }
-
-
-def test_without_a_shared_state_the_same_read_mixes_two(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proof that the test above can fail: what is stored is neither the state before nor the one after."""
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    # Two cores and three splits: the third starts when the first has ended, and this one must see the transfers.
-    accounts(tmpfs_runs)
-    table = tmpfs_runs.table("accounts", mode="current", split=SplitSpec(3, "id"), filter="at_gate_of_second(id)")
-    tmpfs_runs.database.run(
-        "CREATE FUNCTION at_gate_of_second(id integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF id IN (1, {ROWS // 2}) AND position('source_rows' IN current_query()) > 0 THEN "
-        f"PERFORM pg_advisory_lock_shared({GATE}); PERFORM pg_advisory_unlock_shared({GATE}); "
-        "END IF; RETURN true; END $$"
-    )
-    with ThreadPoolExecutor(1) as pool, closed_gate(tmpfs_runs) as open_gate:
-        capture = pool.submit(tmpfs_runs.snapshot, [table], DAY, consistency="best_effort")
-        wait_for_readers(tmpfs_runs, capture, [("Lock",), ("Lock",)])
-        transfers(tmpfs_runs)
-        open_gate()
-        captured = capture.result(timeout=60)
-    assert captured.captures[0].consistency == "best_effort"
-    total = tmpfs_runs.session.table(tmpfs_runs.branch(captured, "accounts")).groupBy().sum("amount").collect()[0][0]
-    after = int(tmpfs_runs.database.run("SELECT sum(amount) FROM accounts")[0][0])
-    assert total not in (100 * ROWS, after)
-
-
-def test_a_holder_that_dies_fails_the_read(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
-    accounts(tmpfs_runs)
-    table = tmpfs_runs.table("accounts", mode="current", filter="at_gate(id)")
-    with ThreadPoolExecutor(1) as pool, closed_gate(tmpfs_runs) as open_gate:
-        capture = pool.submit(tmpfs_runs.snapshot, [table], DAY)
-        wait_until_half_read(tmpfs_runs, capture)
-        holder = f"SELECT pid FROM pg_stat_activity WHERE {JDBC} ORDER BY backend_start LIMIT 1"
-        assert tmpfs_runs.database.run(f"SELECT pg_terminate_backend(pid) FROM ({holder}) h") == [(True,)]
-        open_gate()
-        with pytest.raises(SourceStateLost) as caught:
-            capture.result(timeout=60)
-    assert "accounts" in str(caught.value) and caught.value.kind == "retryable"
-    assert tmpfs_runs.records("accounts") == {}
 
 
 def test_a_columns_name_may_hold_quotes_and_dots(tmpfs_runs: Runs) -> None:
