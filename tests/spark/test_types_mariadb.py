@@ -146,10 +146,12 @@ def arriving(mariadb: MariadbDatabase) -> tuple[ColumnSpec, ...]:
     return tuple(replace(column, as_kind=asked) for column, (_, asked, *_) in zip(columns, ARRIVING, strict=True))
 
 
-def test_every_value_arrives_exact(runs: Runs, mariadb: MariadbDatabase) -> None:
+# Through the connection that holds the state, and through Spark's own.
+@pytest.mark.parametrize("consistency", ["snapshot", "best_effort"])
+def test_every_value_arrives_exact(runs: Runs, mariadb: MariadbDatabase, consistency: str) -> None:
     columns = arriving(mariadb)
     table = replace(runs.table("typed", mode="current"), columns=columns)
-    captured = runs.snapshot([table], DAY, consistency="best_effort")
+    captured = runs.snapshot([table], DAY, consistency=consistency)
     rows = runs.session.table(runs.branch(captured, "typed"))
     shown = rows.select(
         *(

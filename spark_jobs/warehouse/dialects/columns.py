@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect
 from warehouse.failures import UnsupportedColumn
 from warehouse.job_spec import ColumnSpec
+from warehouse.kinds import parse_kind
 
 
 def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec]) -> tuple[Captured, ...]:
@@ -18,7 +19,7 @@ def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec])
     refused: list[tuple[ColumnSpec, CaptureRefused]] = []
     for column in columns:
         try:
-            captured.append(dialect.capture(column))
+            captured.append(_captured(dialect, column))
         except CaptureRefused as error:
             refused.append((column, error))
     if refused:
@@ -26,3 +27,13 @@ def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec])
         names = tuple(column.name for column, _ in others)
         raise UnsupportedColumn(table, first.name, first.type, str(reason), reason.hint, names) from reason
     return tuple(captured)
+
+
+def _captured(dialect: Dialect, column: ColumnSpec) -> Captured:
+    captured = dialect.capture(column)
+    # A dialect that knows each type's own kind only must not answer with that one in silence.
+    if column.as_kind is not None and captured.kind != parse_kind(column.as_kind):
+        raise CaptureRefused(
+            f"cannot be captured as {column.as_kind} from {dialect.name}", f"take {column.name} out of columns.types"
+        )
+    return captured

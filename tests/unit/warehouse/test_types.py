@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from warehouse.dialects import DIALECTS
+from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.dialect import CaptureRefused
 from warehouse.dialects.mariadb_types import capture_mariadb
 from warehouse.dialects.postgresql_types import capture_postgresql
 from warehouse.dialects.type_reference import ASKED, ENGINES, with_types
+from warehouse.failures import UnsupportedColumn
 from warehouse.job_spec import ColumnSpec
-from warehouse.kinds import parse_kind
+from warehouse.kinds import Kind, parse_kind
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "types.md"
 
@@ -97,3 +101,10 @@ def test_only_foreign_character_sets_are_converted_back() -> None:
     refused = capture_mariadb("`c`", ColumnSpec("c", "enum('a','b') character set gbk")).refused_sql
     assert refused is not None
     assert "USING gbk" in refused
+
+
+def test_a_dialect_with_own_kinds_only_does_not_pass_over_what_is_asked_for() -> None:
+    column = ColumnSpec("c", "integer")
+    assert capture_columns(DIALECTS["generic"], "t", [replace(column, as_kind="integer")])[0].kind == Kind("integer")
+    with pytest.raises(UnsupportedColumn, match="cannot be captured as text from generic; take c out"):
+        capture_columns(DIALECTS["generic"], "t", [replace(column, as_kind="text")])
