@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
-from warehouse.failures import CapturedTooLate
+from warehouse.failures import CapturedTooLate, IntervalNotOver
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec
@@ -31,7 +32,7 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     prepare_store(session, job.store)
     with hold_source_state(session, job.source) as state:
         print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
-        _refuse_late(state, job)
+        _refuse_wrong_time(state, job)
         # Every table is looked up before the first is read: a group fails early or not at all.
         jobs = [(one, table) for table in job.tables for one in (job, *_again(session, job, table))]
         reads = [(one, plan_read(state, table, one.interval)) for one, table in jobs]
@@ -39,9 +40,13 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     return SnapshotResult(captures, round(time.monotonic() - started, 3))
 
 
-def _refuse_late(state: SourceState, job: SnapshotJob) -> None:
+def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
+    """By the clock of the source, which may be another than Airflow's: rows of the interval's end may still come."""
     end = datetime.fromisoformat(job.interval.end)
-    late = int((datetime.fromisoformat(state.captured_at) - end).total_seconds())
+    captured = datetime.fromisoformat(state.captured_at)
+    if captured < end:
+        raise IntervalNotOver(job.source.name, job.interval.as_of, math.ceil((end - captured).total_seconds()))
+    late = int((captured - end).total_seconds())
     for table in job.tables:
         lateness = table.history.lateness_seconds
         if lateness is not None and late > lateness and not job.capture_late:

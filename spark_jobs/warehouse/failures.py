@@ -214,7 +214,21 @@ class CapturedTooLate(PermanentError):
     def __str__(self) -> str:
         return (
             f"table {self.table} is only known as it is now, {self.late_seconds} seconds after {self.as_of} ended, "
-            f"later than its lateness of {self.lateness_seconds} seconds allows"
+            f"later than its lateness of {self.lateness_seconds} seconds allows; capture the newest complete interval, "
+            "or trigger this date with capture_late"
+        )
+
+
+@dataclass(eq=False)
+class IntervalNotOver(RetryableError):
+    source: str
+    as_of: str
+    seconds: int
+
+    def __str__(self) -> str:
+        return (
+            f"the clock of source {self.source} is {self.seconds} seconds short of the end of {self.as_of}, so rows of "
+            "that interval may still come; it is tried again, but check the clocks"
         )
 
 

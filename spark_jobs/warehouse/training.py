@@ -40,7 +40,7 @@ INPUTS = "inputs.json"
 
 @dataclass(eq=False)
 class InputNotCaptured(RetryableError):
-    """A `latest` input without any snapshot: the training does not wait for it, its retries may see it arrive."""
+    """A reference table without any snapshot: the training does not wait for it, its retries may see it arrive."""
 
     table: str
     training: str
@@ -122,7 +122,8 @@ def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFr
                 session, job.store, spec, job.as_of, as_of_end=job.as_of_end, keep_as=keep_as
             )
         except (UnknownTable, NoSuchSnapshot) as error:
-            if spec.mode not in ("latest", "at_or_before"):
+            waits = spec.mode in ("window", "all")
+            if waits or (isinstance(error, NoSuchSnapshot) and error.published):
                 raise
             raise InputNotCaptured(spec.table, job.training) from error
         first, last = read.as_of[0], read.as_of[-1]

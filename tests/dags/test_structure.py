@@ -104,6 +104,13 @@ def test_the_trigger_form_explains_which_date_is_captured(dags: dict) -> None:
     assert "interval before it" in param.description
 
 
+def test_a_late_capture_is_never_the_default(dags: dict) -> None:
+    param = dags["snapshot_reference"].params.get_param("capture_late")
+    assert param.value is False
+    assert param.schema["type"] == "boolean"
+    assert "marked late for ever" in param.description
+
+
 def test_building_twice_serialises_to_the_same_bytes() -> None:
     texts = [
         json.dumps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from warehouse import source_read
@@ -11,6 +12,7 @@ from warehouse.failures import (
     CapturedTooLate,
     DriverMissing,
     IntervalNotExpressible,
+    IntervalNotOver,
     JobError,
     MissingColumn,
     MissingTable,
@@ -133,3 +135,14 @@ def test_a_current_table_long_after_its_interval(tmpfs_runs: Runs) -> None:
     job = replace(tmpfs_runs.snapshot_job([table], DAY), capture_late=True)
     captured = snapshot_tables(tmpfs_runs.session, job)
     assert tmpfs_runs.validate([table], DAY, captured).published[0].record.late
+
+
+def test_by_the_sources_clock_the_interval_is_not_over(tmpfs_runs: Runs) -> None:
+    tmpfs_runs.events([DAY])
+    end = (datetime.now(UTC) + timedelta(seconds=300)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    job = tmpfs_runs.snapshot_job([tmpfs_runs.table()], DAY)
+    with pytest.raises(
+        IntervalNotOver, match=r"source tests is (29\d|300) seconds short of the end of 2013-06-01"
+    ) as caught:
+        snapshot_tables(tmpfs_runs.session, replace(job, interval=replace(job.interval, end=end)))
+    assert caught.value.kind == "retryable"

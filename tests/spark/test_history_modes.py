@@ -7,18 +7,26 @@ changing between the steps.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 
 import pytest
+from pyspark.sql import SparkSession
 from warehouse.coverage import MissingIntervals
 from warehouse.failures import IntervalNotExpressible
-from warehouse.job_spec import HistorySpec, TableSpec
+from warehouse.job_spec import HistorySpec, StoreSpec, TableSpec
 from warehouse.reading import read_as_of
 
 from tests.spark.runs import Runs
 
 FIRST = date(2013, 6, 1)
+STEPS = {
+    "timestamptz": timedelta(microseconds=1),
+    "timestamp(0)": timedelta(seconds=1),
+    "datetime(6)": timedelta(microseconds=1),
+    "datetime": timedelta(seconds=1),
+    "date": timedelta(days=1),
+}
 DAYS = [FIRST + timedelta(days=number) for number in range(5)]
 
 
@@ -28,6 +36,12 @@ def chance() -> random.Random:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     return random.Random(seed)
+
+
+@pytest.fixture
+def engine_runs(request: pytest.FixtureRequest, session: SparkSession, tmpfs_store: StoreSpec) -> Runs:
+    """Of the engine that the test's parameter names."""
+    return Runs(session, tmpfs_store, request.getfixturevalue(request.param))
 
 
 @dataclass
@@ -42,9 +56,10 @@ class Prices:
     @property
     def step(self) -> timedelta:
         """The finest step of the columns' type."""
-        return {"date": timedelta(days=1), "timestamp(0)": timedelta(seconds=1)}.get(
-            self.type_name, timedelta(microseconds=1)
-        )
+        return STEPS[self.type_name]
+
+    def literal(self, moment: datetime) -> str:
+        return f"'{moment}{'+00' if self.type_name == 'timestamptz' else ''}'"
 
     def create(self) -> None:
         self.runs.database.run(
@@ -56,10 +71,10 @@ class Prices:
         """The article has another price from ``when`` on; None: it is no longer sold."""
         self.changes.append((when, article, price))
         end = when - self.step if self.inclusive else when
-        sql = f"UPDATE prices SET valid_to = '{end}' WHERE article = {article} AND valid_to IS NULL;"
+        sql = f"UPDATE prices SET valid_to = {self.literal(end)} WHERE article = {article} AND valid_to IS NULL"
         if price is not None:
-            sql += f"INSERT INTO prices VALUES ({article}, {price}, '{when}', NULL)"
-        self.runs.database.run(f"SET timezone = 'UTC'; {sql}")
+            sql += f"; INSERT INTO prices VALUES ({article}, {price}, {self.literal(when)}, NULL)"
+        self.runs.database.run(sql)
 
     def at_the_end_of(self, day: date) -> set[tuple[int, int]]:
         end = datetime.combine(day + timedelta(days=1), time(0))
@@ -73,16 +88,25 @@ class Prices:
         whole = self.runs.table("prices", history=history)
         # The history's own columns need not be kept.
         columns = tuple(column for column in whole.columns if column.name in ("article", "price"))
-        return TableSpec(**{**whole.__dict__, "columns": columns})
+        return replace(whole, columns=columns)
 
 
 @pytest.mark.parametrize(
-    ("type_name", "inclusive"), [("timestamptz", False), ("timestamp(0)", True), ("date", True), ("date", False)]
+    ("engine_runs", "type_name", "inclusive"),
+    [
+        ("database", "timestamptz", False),
+        ("database", "timestamp(0)", True),
+        ("database", "date", True),
+        ("mariadb", "datetime(6)", False),
+        ("mariadb", "datetime", True),
+        ("mariadb", "date", False),
+    ],
+    indirect=["engine_runs"],
 )
-def test_states_by_validity(tmpfs_runs: Runs, chance: random.Random, type_name: str, inclusive: bool) -> None:
-    prices = Prices(tmpfs_runs, type_name, inclusive)
+def test_states_by_validity(engine_runs: Runs, chance: random.Random, type_name: str, inclusive: bool) -> None:
+    prices = Prices(engine_runs, type_name, inclusive)
     prices.create()
-    days = DAYS if type_name == "timestamptz" else DAYS[:3]
+    days = DAYS if type_name in ("timestamptz", "datetime(6)") else DAYS[:3]
     # Midnight itself belongs to the day that it begins, the moment before to the day that it ends.
     hours = (0,) if type_name == "date" else (0, 9, 24)
     for day in [FIRST - timedelta(days=1), *days]:
@@ -96,10 +120,10 @@ def test_states_by_validity(tmpfs_runs: Runs, chance: random.Random, type_name: 
     prices.change(datetime.combine(days[1], time(0)), 99, 1)
     table, taken = prices.table(), []
     for step, day in enumerate(chance.sample(days, len(days))):
-        tmpfs_runs.publish(table, str(day))
+        engine_runs.publish(table, str(day))
         taken.append(day)
         for known in taken:
-            frame = read_as_of(tmpfs_runs.session, tmpfs_runs.store, "prices", str(known))
+            frame = read_as_of(engine_runs.session, engine_runs.store, "prices", str(known))
             assert frame.columns == ["article", "price"]
             rows = [tuple(row) for row in frame.collect()]
             assert len(rows) == len(set(rows)) and set(rows) == prices.at_the_end_of(known), (known, taken)
@@ -108,9 +132,16 @@ def test_states_by_validity(tmpfs_runs: Runs, chance: random.Random, type_name: 
             prices.change(later, article, step)
 
 
-def test_rows_by_interval(tmpfs_runs: Runs, chance: random.Random) -> None:
-    runs = tmpfs_runs
-    runs.events([str(day) for day in DAYS])
+@pytest.mark.parametrize("engine_runs", ["database", "mariadb"], indirect=True)
+def test_rows_by_interval(engine_runs: Runs, chance: random.Random) -> None:
+    runs, zone = engine_runs, "+00" if engine_runs.database.source().dialect == "postgresql" else ""
+    at = "timestamptz" if zone else "datetime(6)"
+    runs.database.run(f"CREATE TABLE events (id integer, at {at} NOT NULL)")
+    for number, day in enumerate(DAYS):
+        # The first moment of the day and the last one.
+        moments = [f"({number * 10 + minute}, '{day} 00:{minute:02d}{zone}')" for minute in range(9)]
+        moments.append(f"({number * 10 + 9}, '{day} 23:59:59.999999{zone}')")
+        runs.database.run(f"INSERT INTO events VALUES {', '.join(moments)}")
     expected = {day: set(range(number * 10, number * 10 + 10)) for number, day in enumerate(DAYS)}
     taken: list[date] = []
     for step, day in enumerate(chance.sample(DAYS, len(DAYS))):
@@ -126,7 +157,7 @@ def test_rows_by_interval(tmpfs_runs: Runs, chance: random.Random) -> None:
             else:
                 rows = read_as_of(runs.session, runs.store, "events", str(asked)).select("id").collect()
                 assert sorted(row.id for row in rows) == sorted(set().union(*(expected[one] for one in wanted)))
-        runs.database.run(f"INSERT INTO events VALUES ({1000 + step}, '2013-06-20 00:00+00', 1, 'later')")
+        runs.database.run(f"INSERT INTO events VALUES ({1000 + step}, '2013-06-20 00:00:00{zone}')")
 
 
 def test_an_engine_without_a_history_of_its_own_is_refused(tmpfs_runs: Runs) -> None:

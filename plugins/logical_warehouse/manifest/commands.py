@@ -52,9 +52,8 @@ def _print_summary(manifest: Manifest) -> None:
         first = group.tables[0]
         names = ", ".join(table.name for table in group.tables)
         schedule = str(manifest.schedule_of(first))
-        groups.add_row(
-            group.name, names, first.source, schedule, str(first.start), str(first.end or ""), first.history.mode
-        )
+        modes = ", ".join(dict.fromkeys(table.history.mode for table in group.tables))
+        groups.add_row(group.name, names, first.source, schedule, str(first.start), str(first.end or ""), modes)
     trainings = Table("training", "inputs", "application", title="Trainings")
     for training in manifest.trainings.values():
         inputs = ", ".join(
