@@ -220,7 +220,10 @@ def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeyp
             value = [*values, next(iter(values)) if name == "price" else "NULL"][min(row, len(values))]
             listed.append(f"({value})::{name}")
         database.run(f"INSERT INTO typed VALUES ({', '.join(listed)})")
-    database.run("CREATE TABLE filler AS SELECT * FROM typed; INSERT INTO typed SELECT * FROM filler")
+    # So that it has several pages.
+    database.run(
+        "CREATE TABLE once AS SELECT * FROM typed; INSERT INTO typed SELECT o.* FROM once o, generate_series(2, 9)"
+    )
     table = tmpfs_runs.table("typed", mode="current", split=SplitSpec(2))
     columns = tuple(
         ColumnSpec(f"c{index}", names[index], as_kind=asked) for index, (_, asked, _, _) in enumerate(ARRIVING)
@@ -251,7 +254,8 @@ def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeyp
         if {text for text in found if text is not None} != expected or len(found) - nulls != len(own):
             wrong.append((name, asked, sorted({text for text in found if text is not None} ^ expected)))
     assert wrong == []
-    assert captured.captures[0].source_rows == len(shown) == 2 * (deep + 1)
+    assert captured.captures[0].source_rows == len(shown) == 9 * (deep + 1)
+    assert captured.captures[0].splits == 2
 
 
 def test_every_character_of_unicode_arrives(tmpfs_runs: Runs) -> None:
