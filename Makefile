@@ -61,6 +61,10 @@ test-spark: setup ## run the Spark jobs' tests on PostgreSQL, Alluxio and tmpfs
 test-e2e: setup ## run the tests against a running Airflow, its scheduler and all services
 	$(PYTHON) -m pytest tests/e2e
 
+.PHONY: test-long
+test-long: setup ## run the long versions of the tests
+	$(PYTHON) -m pytest -m long tests
+
 .PHONY: lint
 lint: setup lint-style lint-types lint-imports lint-schema ## run every check of the sources
 

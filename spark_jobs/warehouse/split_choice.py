@@ -100,7 +100,7 @@ def _by_key(state: SourceState, read: SourceRead, column: ColumnSpec, *, stored:
     literals = [dialect.key_literal(border, column.type) for border in borders(keys, table.split.parts)]
     if not literals:
         return Division(f": all keys of column {column.name!r} are equal" if keys else ": no rows")
-    return Division(f" by column {column.name!r}", dialect.quote(column.name), conditions(literals))
+    return Division(f" by column {column.name!r}", dialect.key_expression(column), conditions(literals))
 
 
 def _stored_parts(state: SourceState, read: SourceRead) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from warehouse.failures import SplitImpossible
 from warehouse.job_spec import SplitSpec, TableSpec
 from warehouse.source_read import plan_read, read_table
 
+from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs, interval
 
 DAY = "2013-06-01"
@@ -51,6 +52,41 @@ class Reader:
 def reader(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Reader:
     monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
     return Reader(tmpfs_runs, capsys)
+
+
+MARIADB_KEYS = {
+    "tinyint unsigned": "n % 200",
+    "bigint": "n * 9000000000000000",
+    "decimal(20,4)": "n",
+    "double": "n / 3e0",
+    "date": "date '2013-01-01' + interval n day",
+    "datetime(6)": "timestamp '2013-01-01 00:00:00' + interval n minute",
+    "timestamp": "timestamp '2013-01-01 00:00:00' + interval n minute",
+    "varchar(20)": "concat(elt(n % 3 + 1, 'O''Hare', 'back\\\\slash', 'žluť'), n)",
+    "varchar(20) CHARACTER SET latin1": "concat('é', n)",
+    "uuid": "concat(left(md5(n), 8), '-0000-0000-0000-000000000000')",
+    "varbinary(16)": "unhex(md5(n))",
+}
+
+
+def test_keys_of_mariadb(reader: Reader, mariadb: MariadbDatabase) -> None:
+    # Without a shared state: with one, no other connection could read it.
+    here = Reader(replace(reader.runs, database=mariadb), reader.capsys)
+    for number, (kind, value) in enumerate(MARIADB_KEYS.items()):
+        name = f"keyed{number}"
+        mariadb.run(
+            f"CREATE TABLE {name} (n integer PRIMARY KEY, k {kind} NULL);"
+            f"INSERT INTO {name} SELECT seq, CASE WHEN seq % 10 > 0 THEN {value} "
+            f"END FROM (SELECT seq, seq AS n FROM seq_1_to_{ROWS}) numbers"
+        )
+        reading = here(here.runs.table(name, mode="current", split=SplitSpec(3, "k")), consistency="best_effort")
+        assert reading.numbers == list(range(1, ROWS + 1)), kind
+        assert len(reading.sizes) == 3 and all(size >= ROWS / 6 for size in reading.sizes), (kind, reading.sizes)
+    unnamed = here(here.runs.table("keyed0", mode="current", split=SplitSpec(2)), consistency="best_effort")
+    assert unnamed.line == "keyed0: 2 connections by column 'n'" and min(unnamed.sizes) >= 290
+    alone = here(here.runs.table("keyed0", mode="current", split=SplitSpec(2)))
+    assert alone.line == "keyed0: 1 connection: no other one can read this state"
+    assert alone.numbers == list(range(1, ROWS + 1))
 
 
 KEYS = {

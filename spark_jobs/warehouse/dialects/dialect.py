@@ -202,7 +202,7 @@ class Dialect(Protocol):
         :raises DialectError: keys of this type have no order.
         """
         order = f"ORDER BY CASE WHEN {SPLIT_KEY} IS NULL THEN 0 ELSE 1 END, {SPLIT_KEY}"
-        keys = self.sampled(f"SELECT {self.quote(column.name)} AS {SPLIT_KEY}", relation, where_sql, share, stored)
+        keys = self.sampled(f"SELECT {self.key_expression(column)} AS {SPLIT_KEY}", relation, where_sql, share, stored)
         numbered = (
             f"SELECT {SPLIT_KEY}, row_number() OVER ({order}) AS key_number, rank() OVER ({order}) AS key_rank, "
             f"count(*) OVER () AS key_count FROM ({keys}) sampled_keys"
@@ -212,6 +212,10 @@ class Dialect(Protocol):
             f"SELECT {self.key_text(SPLIT_KEY, column.type)}, key_rank, key_count FROM ({numbered}) numbered_keys "
             f"WHERE mod(key_number * {grid}, key_count) < {grid} ORDER BY key_number"
         )
+
+    def key_expression(self, column: ColumnSpec) -> str:
+        """The column as it is split by; its JDBC type has to be one that Spark knows."""
+        return self.quote(column.name)
 
     def key_text(self, expression: str, type_name: str) -> str:
         """A key as the text that :meth:`key_literal` takes. :raises DialectError: keys of this type have no order."""

@@ -142,6 +142,11 @@ class MariadbDialect(Dialect):
             "ORDER BY max(s.index_name = 'PRIMARY') DESC, min(s.non_unique), s.column_name"
         )
 
+    def key_expression(self, column: ColumnSpec) -> str:
+        # Spark knows no JDBC type of these.
+        name = self.quote(column.name)
+        return f"cast({name} AS char)" if column.type.startswith(("uuid", "inet")) else name
+
     def key_text(self, expression: str, type_name: str) -> str:
         if BINARY_KEY.match(type_name):
             return f"hex(left({expression}, {MAX_BORDER}))"
