@@ -32,7 +32,7 @@ def divide(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec],
     :raises SplitImpossible: keys of ``split.column`` have no order.
     """
     table = read.table
-    if why := _undivided(state, read, small_rows):
+    if why := _undivided(read, small_rows):
         return Division(f": {why}")
     parts = _stored_parts(state, read)
     stored = bool(parts) and all(kind == "heap" for kind, _ in parts)
@@ -50,12 +50,10 @@ def divide(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec],
     return Division(f": {what} no unique index to split by; split.column may name a column")
 
 
-def _undivided(state: SourceState, read: SourceRead, small_rows: int) -> str | None:
+def _undivided(read: SourceRead, small_rows: int) -> str | None:
     """Why one connection reads the table however it might be divided; None where several may."""
     if read.table.split.parts <= 1:
         return "split.parts is 1"
-    if state.one_connection:
-        return "no other one can read this state"
     if read.estimated_rows is not None and read.estimated_rows < small_rows:
         return f"about {read.estimated_rows:,} rows"
     return None

@@ -85,7 +85,7 @@ def test_keys_of_mariadb(reader: Reader, mariadb: MariadbDatabase) -> None:
     unnamed = here(here.runs.table("keyed0", mode="current", split=SplitSpec(2)), consistency="best_effort")
     assert unnamed.line == "keyed0: 2 connections by column 'n'" and min(unnamed.sizes) >= 290
     alone = here(here.runs.table("keyed0", mode="current", split=SplitSpec(2)))
-    assert alone.line == "keyed0: 1 connection: no other one can read this state"
+    assert alone.line == "keyed0: 1 connection, the one that holds the state"
     assert alone.numbers == list(range(1, ROWS + 1))
 
 
