@@ -29,7 +29,11 @@ def jdbc_address(source: Source) -> JdbcAddress:
 
     :raises PermanentError: there is no such connection, it holds no JDBC URL, or its URL holds a password.
     """
-    connection = _connection(source.connection, f"the source {source.name}")
+    return address_in(_connection(source.connection, f"the source {source.name}"), source)
+
+
+def address_in(connection: Any, source: Source) -> JdbcAddress:
+    """As :func:`jdbc_address`, of a connection that was read already."""
     url = connection.host or ""
     if not url.startswith("jdbc:"):
         raise PermanentError(

@@ -26,8 +26,8 @@ from warehouse.job_spec import (
     from_json,
     to_json,
 )
-from warehouse.jvm import jvm_of
 from warehouse.session import job_session
+from warehouse.store_files import write_text
 from warehouse.vendor_errors import causes_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)
@@ -85,15 +85,3 @@ def failure_of(error: Exception, store_uri: str) -> JobFailure:
 def _name_of(error: Exception) -> str:
     chain = causes_of(error)
     return chain[-1].class_name if chain else type(error).__name__
-
-
-def write_text(session: SparkSession, path: str, text: str) -> None:
-    """Write ``text`` to ``path`` on whichever file system its scheme names, replacing what is there."""
-    jvm = jvm_of(session)
-    java_path = jvm.org.apache.hadoop.fs.Path(path)
-    file_system = java_path.getFileSystem(session._jsc.hadoopConfiguration())
-    stream = file_system.create(java_path, True)
-    try:
-        stream.write(text.encode())
-    finally:
-        stream.close()

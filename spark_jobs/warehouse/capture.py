@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.failures import CapturedTooLate, IntervalNotOver
+from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
-from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec
+from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec, to_json
 from warehouse.progress import progress_lines
 from warehouse.records import read_records
+from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
 from warehouse.store_directory import prepare_store
+from warehouse.store_files import delete_folder, write_text
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:
@@ -68,27 +71,31 @@ def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[Sn
 def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> TableCapture:
     started = time.monotonic()
     table, source = read.table, job.source
-    # The holder counts while the splits are read: in the same state, at no cost in wall time.
-    with ThreadPoolExecutor(max_workers=1) as counter:
-        count = counter.submit(state.value, state.dialect.count_sql(read.relation, read.where_sql), table.name)
+    # The holder takes the fingerprint while the splits are read: in the same state, at little cost in wall time.
+    with ThreadPoolExecutor(max_workers=1) as holder:
+        asked = holder.submit(source_fingerprint, state, read, table.validate)
         with store_errors(job.store.uri, table.name):
             ensure_table(session, job.store, table, read.schema, source.time_zone)
             make_run_branch(session, job.store, job.run, table.name)
         write = write_from_holder if read.through_holder else _write_from_splits
         written = write(session, job, state, read)
-        source_rows = int(count.result() or 0)
+        fingerprint = asked.result()
     state.verify(table.name)
+    path = ""
+    if table.validate != "count":
+        with store_errors(job.store.uri, table.name):
+            path = _keep_fingerprint(session, job, table.name, fingerprint)
     seconds = round(time.monotonic() - started, 3)
     what = f"{table.name}, {job.interval.as_of} again" if job.run.again else table.name
     print(
-        f"{what}: {written.rows:,} of {source_rows:,} rows written, {written.bytes:,} bytes, {seconds} s",
+        f"{what}: {written.rows:,} of {fingerprint.rows:,} rows written, {written.bytes:,} bytes, {seconds} s",
         flush=True,
     )
     return TableCapture(
         table=table.name,
         branch=job.run.branch,
         iceberg_snapshot_id=written.iceberg_snapshot_id,
-        source_rows=source_rows,
+        source_rows=fingerprint.rows,
         written_rows=written.rows,
         bytes=written.bytes,
         captured_at=state.captured_at,
@@ -96,6 +103,7 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
         consistency=state.consistency,
         splits=read.connections,
         seconds=seconds,
+        fingerprint=path,
         again=job.interval if job.run.again else None,
     )
 
@@ -110,3 +118,15 @@ def _write_from_splits(session: SparkSession, job: SnapshotJob, state: SourceSta
         progress_lines(session, table.name, read.row_bytes),
     ):
         return write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)
+
+
+def _keep_fingerprint(session: SparkSession, job: SnapshotJob, table: str, fingerprint: TableFingerprint) -> str:
+    """Write it into the store, beside the rows, since ranges are values of the data; its path.
+
+    What earlier tries of the run left is removed, as their run branches are.
+    """
+    folder = job.store.fingerprint_folder(job.run, table, job.interval.as_of)
+    delete_folder(session, folder)
+    path = f"{folder}/try{job.run.attempt}.json"
+    write_text(session, path, to_json(fingerprint))
+    return path

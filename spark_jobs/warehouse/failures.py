@@ -10,7 +10,11 @@ import difflib
 from dataclasses import dataclass
 from typing import ClassVar
 
+from warehouse.fingerprints import Difference
 from warehouse.job_spec import FailureKind
+
+MOST_DIFFERENCES = 10
+"""That a message names."""
 
 
 class JobError(Exception):
@@ -187,6 +191,24 @@ class StateNotHeld(PermanentError):
 
 
 @dataclass(eq=False)
+class RefusedValues(PermanentError):
+    """``what``: what the values are that no stored value equals, ``infinite``. ``rows``: how many of them."""
+
+    table: str
+    column: str
+    type: str
+    rows: int
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table}: column {self.column!r} of type {self.type} has {self.rows} values that cannot be "
+            f"stored exactly ({self.what}); name another kind for it in columns.types, or exclude it with "
+            "columns.exclude"
+        )
+
+
+@dataclass(eq=False)
 class SplitImpossible(PermanentError):
     table: str
     reason: str
@@ -313,6 +335,21 @@ class RowCountMismatch(PermanentError):
             f"table {self.table} as of {self.as_of}: the source had {self.source_rows} rows, the store has "
             f"{self.stored_rows}, a difference of {self.stored_rows - self.source_rows:+d}; nothing was published"
         )
+
+
+@dataclass(eq=False)
+class FingerprintMismatch(PermanentError):
+    """The store does not hold what the source had. No difference names a value."""
+
+    table: str
+    as_of: str
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        named = [str(difference) for difference in self.differences[:MOST_DIFFERENCES]]
+        if (more := len(self.differences) - len(named)) > 0:
+            named.append(f"so do {more} more columns")
+        return f"table {self.table} as of {self.as_of}: {'; '.join(named)}; nothing was published"
 
 
 @dataclass(eq=False)

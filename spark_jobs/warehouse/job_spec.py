@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from warehouse.fingerprints import ValidateMode as ValidateMode
 from warehouse.spec_json import SPEC_VERSION as SPEC_VERSION
 from warehouse.spec_json import SpecError as SpecError
 from warehouse.spec_json import from_json as from_json
@@ -83,6 +84,14 @@ class StoreSpec:
     def run_path(self, run: RunSpec, task: str) -> str:
         """Path of the answer of one try of one task."""
         return f"{self.uri.rstrip('/')}/_runs/{run.dag_id}/{run.key}/{task}-try{run.attempt}.json"
+
+    def fingerprint_folder(self, run: RunSpec, table: str, as_of: str) -> str:
+        """Folder of the source's fingerprint of a table, until its run branch is published; a file for each try."""
+        return self.fingerprint_folder_of(run.dag_id, run.key, table, as_of)
+
+    def fingerprint_folder_of(self, dag_id: str, run_key: str, table: str, as_of: str) -> str:
+        """As :meth:`fingerprint_folder`, by the run's key."""
+        return f"{self.uri.rstrip('/')}/_runs/{dag_id}/{run_key}/fingerprints/{table}/{as_of}"
 
 
 @dataclass(frozen=True)
@@ -185,6 +194,7 @@ class TableSpec:
 
     ``earlier``: the intervals before the run's, oldest first, that it captures again where they are published
     (``history.lookback``).
+    ``validate``: how what is stored is compared with the source.
     """
 
     name: str
@@ -201,6 +211,7 @@ class TableSpec:
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
     earlier: tuple[IntervalSpec, ...] = ()
+    validate: ValidateMode = "columns"
 
     @property
     def source_name(self) -> str:
@@ -232,7 +243,8 @@ class TableCapture:
 
     ``captured_at``: ISO 8601 in UTC, the source's clock when its state was fixed. ``source_position``: the source's
     own name of that state (PostgreSQL: WAL position and snapshot). ``splits``: connections used. ``again``: the earlier
-    interval that was captured again; None for the run's own.
+    interval that was captured again; None for the run's own. ``fingerprint``: path of
+    the source's fingerprint in the store, where its values may be; empty where only rows are counted.
     """
 
     table: str
@@ -247,6 +259,7 @@ class TableCapture:
     splits: int
     seconds: float
     again: IntervalSpec | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -284,6 +297,8 @@ class SnapshotRecord:
     """What is known of a published snapshot: the table property ``warehouse.snapshot.<as-of>`` and the asset event.
 
     ``digest``: order-independent digest of all stored rows (hexadecimal). ``bytes``: of the stored data files.
+    ``validate``: how it was compared with the source, and ``fingerprint`` the digest of the fingerprint in which both
+    agreed (SHA-256, hexadecimal; empty where only rows were counted).
     ``late``: captured after the table's lateness. ``iceberg_snapshot_id``: the Iceberg snapshot that publishing made
     readable (of ``main`` for interval tables, of the tag for the others).
     """
@@ -310,6 +325,8 @@ class SnapshotRecord:
     branch: str
     iceberg_snapshot_id: int | None
     session_time_zone: str = "UTC"
+    validate: ValidateMode = "count"
+    fingerprint: str = ""
     version: int = SPEC_VERSION
 
     @property
@@ -337,10 +354,14 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class ValidateResult:
-    """Answer to a :class:`ValidateJob`, in the order of its tables; of each, the run's interval before earlier ones."""
+    """Answer to a :class:`ValidateJob`, in the order of its tables; of each, the run's interval before earlier ones.
+
+    ``report``: path of the comparisons in the store, a JSON list of ``warehouse.fingerprints.Comparison``.
+    """
 
     published: tuple[PublishedTable, ...]
     seconds: float
+    report: str = ""
 
 
 @dataclass(frozen=True)

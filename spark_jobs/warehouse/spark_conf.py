@@ -41,6 +41,8 @@ def spark_conf(
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
+        # The default, but fingerprints count on it: without it decimals are written with exponents.
+        "spark.sql.ansi.enabled": "true",
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.local.dir": scratch_dir,

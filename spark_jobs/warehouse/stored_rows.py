@@ -1,4 +1,4 @@
-"""What a run branch really holds: rows, digest and checks in one scan of every stored column."""
+"""What a run branch really holds: rows, digest, checks and fingerprint, by decoding every stored value once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
 
 from warehouse.failures import CheckInvalid
+from warehouse.fingerprints import TableFingerprint
 from warehouse.iceberg_tables import quoted, quoted_name
 from warehouse.job_spec import StoreSpec, TableSpec
+from warehouse.source_fingerprint import row_hash_text
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.stored_fingerprint import row_hash, row_hash_words, stored_columns
 from warehouse.vendor_errors import expression_errors
 
 if TYPE_CHECKING:
@@ -23,11 +26,15 @@ WORD = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class StoredRows:
-    """``digest``: hexadecimal, the same for the same rows in any order. ``violations``: check → rows it fails for."""
+    """``digest``: hexadecimal, the same for the same rows in any order. ``violations``: check → rows it fails for.
+
+    ``fingerprint``: of the columns that were asked for, to be compared with the source's.
+    """
 
     rows: int
     digest: str
     violations: dict[str, int]
+    fingerprint: TableFingerprint | None = None
 
 
 def branch_frame(session: SparkSession, store: StoreSpec, table: TableSpec, snapshot_id: int, as_of: str) -> DataFrame:
@@ -50,9 +57,10 @@ def check_conditions(frame: DataFrame, table: TableSpec) -> None:
             raise CheckInvalid(table.name, name, error.getCondition() or type(error).__name__) from error
 
 
-def read_back(frame: DataFrame, table: TableSpec) -> StoredRows:
+def read_back(frame: DataFrame, table: TableSpec, source: TableFingerprint | None = None) -> StoredRows:
     """Decode every column of every row once.
 
+    :param source: the source's fingerprint; the store's is computed in the same way, of the same columns.
     :raises JobError: the store lost data, or a check cannot be computed for some row.
     """
     names = list(table.checks.rows)
@@ -62,11 +70,23 @@ def read_back(frame: DataFrame, table: TableSpec) -> StoredRows:
         F.sum(F.when(F.expr(f"({table.checks.rows[name]}\n)"), 0).otherwise(1)).alias(f"check_{index}")
         for index, name in enumerate(names)
     ]
+    prints = stored_columns(source.columns, source.text_hash) if source is not None else []
+    projected = [value for column in prints for value in column.projected()]
+    aggregates += [aggregate for column in prints for aggregate in column.aggregates()]
+    if source is not None and source.row_hash is not None:
+        projected.append(row_hash(prints))
+        aggregates += row_hash_words()
     with expression_errors(table.name):
-        row = frame.agg(*aggregates).collect()[0]
+        row = frame.select("*", *projected).agg(*aggregates).collect()[0]
     high, low = ((row[half] or 0) & WORD for half in ("high", "low"))
     digest = f"{row['rows']:x}-{high:016x}{low:016x}"
-    return StoredRows(row["rows"], digest, {name: row[f"check_{index}"] or 0 for index, name in enumerate(names)})
+    fingerprint = None
+    if source is not None:
+        rows_hashed = None if source.row_hash is None else row_hash_text(row["word0"], row["word1"])
+        found = tuple(column.fingerprint(row) for column in prints)
+        fingerprint = TableFingerprint(row["rows"], found, source.text_hash, rows_hashed)
+    violations = {name: row[f"check_{index}"] or 0 for index, name in enumerate(names)}
+    return StoredRows(row["rows"], digest, violations, fingerprint)
 
 
 def digest_columns(frame: DataFrame) -> list[Column]:

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
-from warehouse.answers import write_text
 from warehouse.coverage import NoSuchSnapshot
 from warehouse.failures import RetryableError
 from warehouse.job_spec import InputRead, StoreSpec, TrainJob, TrainResult, from_json
 from warehouse.jvm import jvm_of
 from warehouse.reading import UnknownTable, read_again, read_input
+from warehouse.store_files import write_text
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JJavaError
+
 from warehouse.expiry import expire
-from warehouse.failures import BranchGone, ChangedTooMuch, CheckFailed, RowCountMismatch, TooFewRows
+from warehouse.failures import (
+    BranchGone,
+    ChangedTooMuch,
+    CheckFailed,
+    FingerprintMismatch,
+    JobError,
+    RowCountMismatch,
+    TooFewRows,
+)
+from warehouse.fingerprint_report import aligned, comparison_table, report_json
+from warehouse.fingerprints import Comparison, TableFingerprint, compare, digest
 from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.job_spec import (
     ChecksSpec,
@@ -17,10 +30,13 @@ from warehouse.job_spec import (
     TableCapture,
     TableSpec,
     ValidateJob,
+    ValidateMode,
     ValidateResult,
+    from_json,
 )
 from warehouse.publish import adoptable, data_files, publish, publish_again, verify_branch
 from warehouse.records import records_of
+from warehouse.store_files import delete_folder, read_text, write_text
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
 from warehouse.vendor_errors import store_errors
 
@@ -49,12 +65,21 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
         (job if capture.again is None else job.of(capture.again), tables[capture.table], capture)
         for capture in job.captures
     ]
+    report = f"{job.result_path.removesuffix('.json')}-comparisons.json"
     validated: list[tuple[ValidateJob, TableSpec, Validated | PublishedTable]] = []
-    for of, table, capture in captures:
-        with store_errors(job.store.uri, table.name):
-            one = _validate(session, of, table, capture)
-        if one is not None:
-            validated.append((of, table, one))
+    comparisons: list[Comparison] = []
+    try:
+        for of, table, capture in captures:
+            with store_errors(job.store.uri, table.name):
+                one = _validate(session, of, table, capture, comparisons)
+            if one is not None:
+                validated.append((of, table, one))
+    except JobError:
+        with suppress(Py4JJavaError):  # the failure says more
+            write_text(session, report, report_json(comparisons))
+        raise
+    with store_errors(job.store.uri):
+        write_text(session, report, report_json(comparisons))
     published = []
     for of, table, one in validated:
         with store_errors(job.store.uri, table.name):
@@ -64,11 +89,11 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
     for line in unchanged_lines(job, published):
         print(line, flush=True)
     print(result_table(published), flush=True)
-    return ValidateResult(tuple(published), round(time.monotonic() - started, 3))
+    return ValidateResult(tuple(published), round(time.monotonic() - started, 3), report)
 
 
 def _validate(
-    session: SparkSession, job: ValidateJob, table: TableSpec, capture: TableCapture
+    session: SparkSession, job: ValidateJob, table: TableSpec, capture: TableCapture, comparisons: list[Comparison]
 ) -> Validated | PublishedTable | None:
     """What to publish, or what an earlier try did; None for a date captured again in which that try found no change."""
     started = time.monotonic()
@@ -85,11 +110,16 @@ def _validate(
         return PublishedTable(earlier, adopted=True, expired=(), seconds=seconds, again=bool(job.run.again))
     frame = branch_frame(session, job.store, table, head, as_of)
     check_conditions(frame, table)
-    rows = read_back(frame, table)
+    source = _source_fingerprint(session, capture)
+    rows = read_back(frame, table, source)
+    comparison = _comparison(table, as_of, capture, source, rows)
+    comparisons.append(comparison)
+    print(comparison_table(comparison), flush=True)
     previous = _previous(records_of(stored), job.interval.start)
-    verify_rows(table, as_of, capture.source_rows, rows, previous)
-    # After the count: that one says what is wrong with the rows.
+    verify_count(comparison)
+    # After the count, which says what is wrong with the rows, and before what a changed branch explains.
     verify_branch(stored, table.name, capture.branch, capture.iceberg_snapshot_id)
+    verify_rows(table, comparison, rows, previous)
     files = list(data_files(session, stored, head, as_of if table.history.mode == "interval" else None))
     record = _record(
         job,
@@ -97,15 +127,38 @@ def _validate(
         capture,
         rows=rows.rows,
         digest=rows.digest,
+        mode=comparison.mode,
+        fingerprint=digest(source) if source is not None else "",
         stored_bytes=sum(int(file.fileSizeInBytes()) for file in files),
         files=len(files),
     )
     return Validated(table, record, head, round(time.monotonic() - started, 3))
 
 
-def verify_rows(
-    table: TableSpec, as_of: str, source_rows: int, stored: StoredRows, previous: SnapshotRecord | None
-) -> None:
+def _source_fingerprint(session: SparkSession, capture: TableCapture) -> TableFingerprint | None:
+    if not capture.fingerprint:
+        return None
+    text = read_text(session, capture.fingerprint)
+    if text is None:
+        raise BranchGone(capture.table, capture.branch)
+    return from_json(TableFingerprint, text)
+
+
+def _comparison(
+    table: TableSpec, as_of: str, capture: TableCapture, source: TableFingerprint | None, stored: StoredRows
+) -> Comparison:
+    if source is None or stored.fingerprint is None:
+        return Comparison(table.name, as_of, "count", capture.source_rows, stored.rows, ())
+    return compare(table.name, as_of, table.validate, source, stored.fingerprint)
+
+
+def verify_count(comparison: Comparison) -> None:
+    """:raises RowCountMismatch: the store has not as many rows as the source had."""
+    if comparison.stored_rows != comparison.source_rows:
+        raise RowCountMismatch(comparison.table, comparison.as_of, comparison.source_rows, comparison.stored_rows)
+
+
+def verify_rows(table: TableSpec, comparison: Comparison, stored: StoredRows, previous: SnapshotRecord | None) -> None:
     """Compare what is stored with the source and with the table's checks.
 
     ``max_change`` is not asked where there is no earlier snapshot or it was empty.
@@ -113,8 +166,9 @@ def verify_rows(
     :raises JobError: the first thing that does not hold.
     """
     checks: ChecksSpec = table.checks
-    if stored.rows != source_rows:
-        raise RowCountMismatch(table.name, as_of, source_rows, stored.rows)
+    as_of = comparison.as_of
+    if comparison.differences:
+        raise FingerprintMismatch(table.name, as_of, comparison.differences)
     for check, violations in stored.violations.items():
         if violations:
             raise CheckFailed(table.name, as_of, check, violations, stored.rows)
@@ -140,6 +194,8 @@ def _publish(
     else:
         outcome = publish(session, job.store, validated.record, validated.branch_snapshot, job.reader_grace_seconds)
         record, adopted, before = outcome.record, outcome.adopted, validated.seconds
+    # It served its purpose, and nobody would end its values when retention ends the snapshot.
+    delete_folder(session, job.store.fingerprint_folder(job.run, table.name, job.interval.as_of))
     expired = expire(
         session,
         job.store,
@@ -159,6 +215,7 @@ def _publish_again(
     if isinstance(validated, PublishedTable):
         return validated
     outcome = publish_again(session, job.store, validated.record, validated.branch_snapshot, job.reader_grace_seconds)
+    delete_folder(session, job.store.fingerprint_folder(job.run, validated.record.table, job.interval.as_of))
     if outcome is None:
         return None
     seconds = round(validated.seconds + time.monotonic() - started, 3)
@@ -182,6 +239,8 @@ def _record(
     *,
     rows: int = 0,
     digest: str = "",
+    mode: ValidateMode = "count",
+    fingerprint: str = "",
     stored_bytes: int = 0,
     files: int = 0,
 ) -> SnapshotRecord:
@@ -209,6 +268,8 @@ def _record(
         run_id=job.run.run_id,
         branch=capture.branch,
         iceberg_snapshot_id=None,
+        validate=mode,
+        fingerprint=fingerprint,
     )
 
 
@@ -231,12 +292,4 @@ def result_table(published: list[PublishedTable]) -> str:
                 f"{'adopted' if one.adopted else 'published'}{' again' if one.again else ''}",
             )
         )
-    widths = [max(len(line[index]) for line in lines) for index in range(len(header))]
-    left_aligned = {0, 1, len(header) - 1}
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index in left_aligned else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return aligned(lines, right=set(range(2, len(header) - 1)))

@@ -14,6 +14,7 @@ from logical_warehouse.manifest.table import (
     DEFAULT_OWNER,
     DEFAULT_RETRIES,
     DEFAULT_RETRY_DELAY,
+    DEFAULT_VALIDATION,
     Defaults,
     Retention,
     Split,
@@ -104,6 +105,7 @@ def resolve_table(
         columns=config.columns,
         filter=config.filter,
         retention=retention,
+        validation=_first(inherited("validation", config, defaults), DEFAULT_VALIDATION),
         checks=config.checks,
         **_task_settings(config, defaults),
     ), found

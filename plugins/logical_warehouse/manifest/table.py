@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BeforeValidator, Field
+from warehouse.fingerprints import ValidateMode
 
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest.columns import Columns
@@ -21,12 +22,16 @@ from logical_warehouse.manifest.section import (
     Section,
     Text,
     TextList,
+    one_of,
     refusal,
 )
 
 DEFAULT_OWNER = "airflow"
 DEFAULT_RETRIES = 2
 DEFAULT_RETRY_DELAY = datetime.timedelta(minutes=1)
+DEFAULT_VALIDATION: ValidateMode = "columns"
+
+Validation = Annotated[ValidateMode, BeforeValidator(lambda value: one_of(value, get_args(ValidateMode)))]
 
 
 def _schema_and_table(value: object) -> object:
@@ -94,6 +99,9 @@ class Defaults(Section):
     """Which as-of dates stay published; all, where unset."""
     split: Split | None = None
     """How the read is divided over connections."""
+    validation: Annotated[Validation | None, Field(alias="validate")] = DEFAULT_VALIDATION
+    """What of the stored snapshot must equal the source: the `count` of rows; also null counts, range and sum of all
+    `columns`; or also a hash of all `rows`."""
     retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
@@ -133,6 +141,9 @@ class TableConfig(Section):
     """SQL condition of the source that rows must meet to be read."""
     retention: Retention | None = None
     """Which as-of dates stay published; all, where unset."""
+    validation: Annotated[Validation | None, Field(alias="validate")] = None
+    """What of the stored snapshot must equal the source: the `count` of rows; also null counts, range and sum of all
+    `columns`; or also a hash of all `rows`."""
     checks: Checks = Checks()
     """Conditions; a snapshot that breaks one of them is not published."""
     retries: NotNegative | None = None
@@ -143,7 +154,7 @@ class TableConfig(Section):
 
 @dataclass(frozen=True)
 class Table:
-    """A table with everything filled in; attributes are named as the manifest's keys.
+    """A table with everything filled in; attributes are named as the manifest's keys, ``validation`` for ``validate``.
 
     ``source`` is the name of its source and ``schedule`` the cron expression or preset as written. ``group`` is the
     table's own name where the manifest has none. ``start`` and ``end`` are dates of the source's
@@ -165,6 +176,7 @@ class Table:
     columns: Columns | None = None
     filter: str | None = None
     retention: Retention = Retention()  # noqa: RUF009 - frozen
+    validation: ValidateMode = DEFAULT_VALIDATION
     checks: Checks = Checks()  # noqa: RUF009 - frozen
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY

@@ -115,6 +115,10 @@ class CheckOperator(BaseOperator):
         return health
 
     def _freeze(self, table: Table, probe: SourceProbe, interval: IntervalSpec) -> TableSpec:
+        if table.validation == "rows" and not probe.dialect.hashes_rows:
+            raise PermanentError(
+                f"table {table.name}: its source's engine cannot hash rows; set validate to columns or count"
+            )
         found = probe.columns(table)
         rows, size = probe.estimate(table, found, interval)
         self.log.info("%s: %d columns, about %d rows, %.1f MiB", table.name, len(found), rows, size / 2**20)
@@ -140,6 +144,7 @@ class CheckOperator(BaseOperator):
                     self.plan.schedule, interval.as_of, table.history.lookback, self.plan.start
                 )
             ),
+            validate=table.validation,
         )
 
     def _ensure_room(self, tables: tuple[TableSpec, ...], health: StoreHealth | None) -> None:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as wall_time
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind
 from warehouse.splits import SPLIT_KEY
+
+if TYPE_CHECKING:
+    from warehouse.dialects.fingerprint_sql import FingerprintSql
 
 Encoding = Literal["plain", "epoch_days", "epoch_micros"]
 """How a captured value travels: as JDBC has it, or a date or timestamp as a whole number since 1970-01-01 (UTC)."""
@@ -68,6 +71,8 @@ class Dialect(Protocol):
     """Statements of a connection before its transaction begins."""
     begin_statements: tuple[str, ...] = ()
     """Statements that fix the transaction's state, where its first statement does not."""
+    hashes_rows: bool = True
+    """Whether the engine can hash a row as Spark does, which ``validate: rows`` needs."""
     properties: Mapping[str, str] = MappingProxyType({})
     """JDBC properties of every connection that reads rows."""
 
@@ -107,10 +112,6 @@ class Dialect(Protocol):
         """``SELECT`` of expressions by alias: ``columns`` is alias → SQL expression."""
         listed = ", ".join(f"{expression} AS {self.quote(alias)}" for alias, expression in columns.items())
         return f"SELECT {listed} FROM {relation}{where_clause(where_sql)}"
-
-    def count_sql(self, relation: str, where_sql: str | None = None) -> str:
-        """One row with one number."""
-        return f"SELECT count(*) FROM {relation}{where_clause(where_sql)}"
 
     def time_bound(
         self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
@@ -234,6 +235,13 @@ class Dialect(Protocol):
 
         :raises CaptureRefused: values of the type cannot arrive exact, or not as that kind.
         """
+
+    def fingerprint_abilities_sql(self) -> str | None:
+        """One row: what :meth:`fingerprints` needs to know of the server; None where it needs nothing."""
+        return None
+
+    def fingerprints(self, abilities: str) -> FingerprintSql:
+        """How the server that gave this answer fingerprints its rows."""
 
 
 MICROSECOND_DIGITS = 6

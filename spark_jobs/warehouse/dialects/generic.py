@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect, DialectError, local_date, local_wall_time
+from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName
 
@@ -34,6 +35,7 @@ class GenericDialect(Dialect):
     name = "generic"
     driver_class = ""
     shares_snapshots = False
+    hashes_rows = False
     holds_state = False
     init_statements: tuple[str, ...] = ()
 
@@ -92,3 +94,6 @@ class GenericDialect(Dialect):
             if type_name.startswith(standard):
                 return Captured(name, Kind(kind))
         raise CaptureRefused("is none that standard SQL defines", "exclude it with columns.exclude")
+
+    def fingerprints(self, abilities: str) -> StandardFingerprints:
+        return StandardFingerprints()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from warehouse.dialects.dialect import Captured, Dialect, DialectError, all_of, last_digit, local_date, local_wall_time
+from warehouse.dialects.mariadb_prints import MariadbFingerprints
 from warehouse.dialects.mariadb_types import INSTANT, TYPE_SQL, WALL_TIME, capture_mariadb
 from warehouse.job_spec import ColumnSpec
 
@@ -165,3 +166,6 @@ class MariadbDialect(Dialect):
 
     def capture(self, column: ColumnSpec) -> Captured:
         return capture_mariadb(self.quote(column.name), column)
+
+    def fingerprints(self, abilities: str) -> MariadbFingerprints:
+        return MariadbFingerprints()

@@ -19,6 +19,7 @@ from warehouse.dialects.dialect import (
     local_date,
     local_wall_time,
 )
+from warehouse.dialects.postgresql_prints import ABILITIES_SQL, PostgresqlFingerprints
 from warehouse.dialects.postgresql_types import (
     SESSION_SETTINGS,
     WITH_TIME_ZONE,
@@ -184,3 +185,9 @@ class PostgresqlDialect(Dialect):
 
     def capture(self, column: ColumnSpec) -> Captured:
         return capture_postgresql(self.quote(column.name), column)
+
+    def fingerprint_abilities_sql(self) -> str | None:
+        return ABILITIES_SQL
+
+    def fingerprints(self, abilities: str) -> PostgresqlFingerprints:
+        return PostgresqlFingerprints(abilities)

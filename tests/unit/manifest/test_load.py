@@ -47,18 +47,22 @@ def test_what_is_not_written_has_a_default(load: Load) -> None:
     assert table.history == History("interval", column="day")
     assert (table.split, table.retention, table.columns, table.filter) == (Split(parts=2), Retention(), None, None)
     assert (table.retries, table.retry_delay) == (2, datetime.timedelta(minutes=1))
+    assert table.validation == "columns"
 
 
 def test_a_table_uses_its_own_value_whole_and_null_takes_a_default_away(load: Load) -> None:
     defaults = (
         "defaults: {source: nyc, schedule: '@daily', start: 2013-06-01, end: 2013-12-31, tags: [a, b], owner: all, "
-        "retention: {days: 60}, split: {parts: 1}, retries: 5, retry_delay: 10m}"
+        "retention: {days: 60}, split: {parts: 1}, retries: 5, retry_delay: 10m, validate: rows}"
     )
     replaced = {'defaults: {source: nyc, schedule: "@daily", start: 2013-06-01}': defaults}
     inherits = healthy(load, "", replaced).tables["flights"]
     assert (inherits.end, inherits.tags, inherits.owner) == (datetime.date(2013, 12, 31), ("a", "b"), "all")
     assert (inherits.retention, inherits.split) == (Retention(days=60), Split(parts=1))
     assert (inherits.retries, inherits.retry_delay) == (5, datetime.timedelta(minutes=10))
+    assert inherits.validation == "rows"
+    assert healthy(load, "    validate: count\n", replaced).tables["flights"].validation == "count"
+    assert healthy(load, "    validate: null\n", replaced).tables["flights"].validation == "columns"
 
     own = (
         "    end: null\n    tags: [c]\n    retention: {keep: 3}\n    retries: 0\n    retry_delay: 0s\n    owner: null\n"

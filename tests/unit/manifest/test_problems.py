@@ -13,7 +13,7 @@ from tests.unit.manifest.conftest import Load
 
 TABLE_KEYS = (
     "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, retention, "
-    "checks, retries, retry_delay"
+    "validate, checks, retries, retry_delay"
 )
 HISTORY_FORMS = (
     "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
@@ -48,6 +48,7 @@ def messages(load: Load, *args: object, **kwargs: object) -> list[str]:
         ("    start: null", "m.yaml:10: tables.flights.start: is missing; set it here or in defaults.start"),
         ("    end: 2013-05-31", "m.yaml:10: tables.flights.end: the end, 2013-05-31, lies before the start, 2013-06-01"),
         ("    group: A-b", f"m.yaml:10: tables.flights.group: 'A-b' cannot be the name of a group; did you mean 'a_b'? allowed: {NAME_RULE}"),
+        ("    validate: row", "m.yaml:10: tables.flights.validate: 'row' is not a known value; did you mean 'rows'? allowed: count, columns, rows"),
         ("    split: {parts: 0}", "m.yaml:10: tables.flights.split.parts: 0 is too small; allowed: 1 or more"),
         ("    split: {parts: two}", "m.yaml:10: tables.flights.split.parts: 'two' is not a whole number"),
         ("    split: {parts: true}", "m.yaml:10: tables.flights.split.parts: True is not a whole number"),
@@ -140,7 +141,7 @@ def test_history(load: Load, history: str, message: str) -> None:
         ({"{uri:": "{url:"}, "m.yaml:4: store.uri: is missing|m.yaml:4: store.url: unknown key; did you mean 'uri'? allowed: uri, catalog, namespace, web, s3, reader_grace"),
         ({'"}\ndefaults': '", catalog: a-b}\ndefaults'}, "m.yaml:4: store.catalog: 'a-b' is not an identifier; allowed: ^[A-Za-z_][A-Za-z0-9_]*$"),
         ({"store: {uri": "#"}, "m.yaml:1: store: is missing"),
-        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, retries, retry_delay"),
+        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, retries, retry_delay"),
         ({"defaults:": "spark: {jars: 3}\ndefaults:"}, "m.yaml:5: spark.jars: 3 is not text; quote it"),
         ({"defaults:": "spark:\n  conf:\n    a: [1]\ndefaults:"}, "m.yaml:7: spark.conf.a: a list is not a single value; allowed: text (quote dates), number, true, false"),
         ({"defaults:": "store: {uri: 'file:///x'}\ndefaults:"}, "m.yaml:5: store: duplicate key; the first is in line 4"),

@@ -1,0 +1,183 @@
+"""``compare``: both sides of a snapshot with their values, for the terminal of whoever may read both.
+
+It starts a Spark application of its own, outside of Airflow, so that no value comes into a task's log or an XCom.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.compare_spec import EQUAL, FOUND, CompareJob
+from warehouse.dialects import dialect_of_url
+from warehouse.failures import PermanentError
+from warehouse.job_spec import (
+    PASSWORD_VARIABLE,
+    ChecksSpec,
+    IntervalSpec,
+    RetentionSpec,
+    SourceSpec,
+    SplitSpec,
+    TableSpec,
+    to_json,
+)
+from warehouse.spark_conf import spark_conf
+
+from logical_warehouse.intervals import NotAnAsOf, utc_text
+from logical_warehouse.manifest import load_manifest
+from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.plan import SnapshotPlan, history_spec, make_plan, store_spec
+
+if TYPE_CHECKING:
+    from logical_warehouse.connections import JdbcAddress
+    from logical_warehouse.manifest import Table
+
+SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
+SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
+BRANCH = re.compile(r"run_(?P<run>.+)_try(?P<try>\d+)")
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``compare`` to the command line."""
+    parser = subparsers.add_parser(
+        "compare", help="show where a snapshot and its source differ, with values; ends with 1 where they do"
+    )
+    parser.add_argument("table", help="a table of the manifest")
+    parser.add_argument("as_of", help="the as-of date, 2013-06-01")
+    parser.add_argument("--rows", action="store_true", help="find the rows that differ, by --key or the split column")
+    parser.add_argument("--key", action="append", default=[], help="a column that tells rows apart; may be repeated")
+    parser.add_argument("--limit", type=int, default=20, help="keys to print; default: %(default)s")
+    parser.add_argument("--branch", help="an unpublished run branch, instead of the published snapshot")
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    parser.set_defaults(execute=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from airflow.models import Connection
+
+    from logical_warehouse.connections import address_in
+
+    plan, table = _planned(arguments.manifest, arguments.table)
+    connection = Connection.get_connection_from_secrets(plan.source.connection)
+    job = compare_job(
+        plan,
+        table,
+        arguments.as_of,
+        address_in(connection, plan.source),
+        branch=arguments.branch,
+        key=_key(arguments, table),
+        limit=arguments.limit,
+    )
+    if table.history.mode == "current" and arguments.branch is None:
+        print(f"{table.name} is known only as it is now: what changed after the capture differs, too", file=sys.stderr)
+    return _submit(plan, job, connection.password)
+
+
+def compare_job(
+    plan: SnapshotPlan,
+    table: Table,
+    as_of: str,
+    address: JdbcAddress,
+    *,
+    branch: str | None = None,
+    key: tuple[str, ...] = (),
+    limit: int = 20,
+) -> CompareJob:
+    """What Spark is asked to compare.
+
+    :raises PermanentError: not an as-of date of the table, or not a run branch.
+    """
+    try:
+        interval = plan.schedule.interval_of_label(as_of)
+    except NotAnAsOf as error:
+        raise PermanentError(f"table {table.name}: {error}") from error
+    store, dialect = store_spec(plan.store), dialect_of_url(address.url)
+    return CompareJob(
+        store=store,
+        source=SourceSpec(
+            name=plan.source.name,
+            dialect=dialect.name,
+            url=address.url,
+            user=address.user,
+            driver=dialect.driver_class,
+            time_zone=plan.source.time_zone,
+            fetch_size=plan.source.fetch_size,
+            consistency=plan.source.consistency,
+        ),
+        interval=IntervalSpec(interval.as_of, utc_text(interval.start), utc_text(interval.end)),
+        table=TableSpec(
+            name=table.name,
+            source_schema=table.source_schema,
+            source_table=table.source_table,
+            columns=(),
+            history=history_spec(table.history),
+            split=SplitSpec(table.split.parts, table.split.column),
+            checks=ChecksSpec(),
+            retention=RetentionSpec(),
+            schedule=plan.schedule.cron,
+            start=utc_text(plan.schedule.first_from(plan.start).start),
+            filter=table.filter,
+        ),
+        branch=branch,
+        fingerprint=None if branch is None else _fingerprint_path(plan, table.name, interval.as_of, branch),
+        key=key,
+        limit=limit,
+        kinds=dict(table.columns.types or {}) if table.columns is not None else {},
+    )
+
+
+def _fingerprint_path(plan: SnapshotPlan, table: str, as_of: str, branch: str) -> str:
+    """Where the capture that made ``branch`` left the source's fingerprint."""
+    found = BRANCH.fullmatch(branch)
+    if found is None:
+        raise PermanentError(f"{branch!r} is not a run branch; they are called run_<run>_try<number>")
+    folder = store_spec(plan.store).fingerprint_folder_of(plan.dag_id, found["run"], table, as_of)
+    return f"{folder}/try{found['try']}.json"
+
+
+def _planned(manifest: Path, name: str) -> tuple[SnapshotPlan, Table]:
+    loaded = load_manifest(manifest)
+    if loaded.manifest is not None:
+        for plan in make_plan(loaded.manifest).snapshots:
+            for table in plan.tables:
+                if table.name == name:
+                    return plan, table
+    raise PermanentError(f"{manifest} has no healthy table {name!r}; see `python -m logical_warehouse lint`")
+
+
+def _key(arguments: argparse.Namespace, table: Table) -> tuple[str, ...]:
+    if not arguments.rows:
+        return ()
+    key = tuple(arguments.key) or ((table.split.column,) if table.split.column else ())
+    if not key:
+        raise PermanentError(f"table {table.name} has no split column: name what tells its rows apart with --key")
+    return key
+
+
+def _submit(plan: SnapshotPlan, job: CompareJob, password: str | None) -> int:
+    """Run the application on this machine; what it prints goes to the terminal, Spark's own log only if it fails."""
+    with tempfile.TemporaryDirectory(prefix="warehouse-compare-", dir=SCRATCH_ROOT) as scratch:
+        conf = spark_conf(
+            job.store, scratch_dir=scratch, class_data_archive=plan.spark.class_data_archive, small=True
+        ) | {name: str(value) for name, value in plan.spark.conf.items()}
+        command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
+        if plan.spark.jars:
+            command += ["--driver-class-path", f"{plan.spark.jars}/*"]
+        for name, value in (conf | {"spark.driver.host": "127.0.0.1"}).items():
+            command += ["--conf", f"{name}={value}"]
+        command += [str(SPARK_JOBS / "compare_snapshot.py"), to_json(job)]
+        environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
+        if password is not None:
+            environment[PASSWORD_VARIABLE] = password
+        with tempfile.TemporaryFile("w+", dir=scratch) as log:
+            ended = subprocess.run(command, env=environment, stderr=log, check=False)
+            if ended.returncode not in (EQUAL, *FOUND):
+                log.seek(0)
+                sys.stderr.write(log.read())
+    return int(ended.returncode != EQUAL)

@@ -1,0 +1,28 @@
+"""``spark-submit compare_snapshot.py '<CompareJob as JSON>'``: print both sides of a snapshot, values included."""
+
+from __future__ import annotations
+
+import sys
+
+from warehouse.compare_spec import DIFFERENT, EQUAL, IMPOSSIBLE, CompareJob
+from warehouse.comparing import compare_snapshot, compared_text
+from warehouse.failures import JobError
+from warehouse.session import job_session
+from warehouse.spec_json import from_json
+
+
+def main(arguments: list[str]) -> int:
+    """Print what was found; its exit code is one of ``warehouse.compare_spec``."""
+    job = from_json(CompareJob, arguments[1])
+    with job_session(f"compare {job.table.name}") as session:
+        try:
+            compared = compare_snapshot(session, job)
+        except JobError as error:
+            print(error, flush=True)
+            return IMPOSSIBLE
+        print(compared_text(job, compared), flush=True)
+    return DIFFERENT if compared.comparison.differences or compared.keys else EQUAL
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,35 @@
+"""What the command ``compare`` asks of Spark. Its answer goes to a terminal: it has values of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from warehouse.job_spec import IntervalSpec, SourceSpec, StoreSpec, TableSpec
+from warehouse.spec_json import SPEC_VERSION
+
+EQUAL, DIFFERENT, IMPOSSIBLE = 0, 10, 11
+"""Exit codes of the application, which Python's own for an unforeseen error, 1, is not among."""
+FOUND = (DIFFERENT, IMPOSSIBLE)
+"""Those after which it has said why."""
+
+
+@dataclass(frozen=True)
+class CompareJob:
+    """Compare one snapshot with its source, as the source is now. The columns of ``table`` are those of the snapshot.
+
+    ``kinds``: column → kind as which the manifest wants it captured, where it says so.
+    ``branch``: an unpublished run branch instead of the published snapshot; ``fingerprint``: path of the fingerprint
+    that the source gave when that branch was captured, which is then the source's side while it is there.
+    ``key``: columns that tell rows apart; empty where rows are not compared. ``limit``: keys to print.
+    """
+
+    store: StoreSpec
+    source: SourceSpec
+    interval: IntervalSpec
+    table: TableSpec
+    branch: str | None = None
+    fingerprint: str | None = None
+    key: tuple[str, ...] = ()
+    limit: int = 20
+    kinds: dict[str, str] = field(default_factory=dict)
+    version: int = SPEC_VERSION

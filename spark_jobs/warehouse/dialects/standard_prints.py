@@ -1,0 +1,36 @@
+"""Fingerprints in standard SQL: null counts of all kinds, ranges and sums of numbers; it has no hash of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from warehouse.dialects.dialect import Captured
+from warehouse.dialects.fingerprint_sql import Aggregates, FingerprintSql
+from warehouse.fingerprints import TextHash, sums_text
+from warehouse.job_spec import ColumnSpec
+
+
+class StandardFingerprints(FingerprintSql):
+    """For any engine. What it cannot say as Spark does is left out, and the report says that it was not compared."""
+
+    text_hash: TextHash = "crc32"
+    fence = ""
+
+    def value(self, column: ColumnSpec, captured: Captured) -> str:
+        return captured.sql
+
+    def aggregates(self, captured: Captured, value: str) -> Aggregates:
+        whole = captured.kind.name in ("integer", "long") or captured.encoding != "plain"
+        if not whole and (captured.kind.name != "decimal" or sums_text(captured.kind)):
+            return Aggregates(None, None, None)
+        return Aggregates(f"min({value})", f"max({value})", f"sum(cast({value} AS decimal(38, {_scale(captured)})))")
+
+    def row_hash(self, columns: Sequence[tuple[Captured, str]]) -> str | None:
+        return None
+
+    def row_hash_words(self, row_hash: str) -> tuple[str, str]:
+        raise AssertionError("there is no row hash")
+
+
+def _scale(captured: Captured) -> int:
+    return captured.kind.scale or 0
