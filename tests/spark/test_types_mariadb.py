@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.mariadb_types import EXAMPLES
-from warehouse.failures import UnsupportedColumn
+from warehouse.failures import RefusedValues, UnsupportedColumn
 from warehouse.job_spec import ColumnSpec, StoreSpec
 
 from tests.spark.databases import MariadbDatabase
@@ -150,7 +150,7 @@ def arriving(mariadb: MariadbDatabase) -> tuple[ColumnSpec, ...]:
 @pytest.mark.parametrize("consistency", ["snapshot", "best_effort"])
 def test_every_value_arrives_exact(runs: Runs, mariadb: MariadbDatabase, consistency: str) -> None:
     columns = arriving(mariadb)
-    table = replace(runs.table("typed", mode="current"), columns=columns)
+    table = replace(runs.table("typed", mode="current"), columns=columns, validate="rows")
     captured = runs.snapshot([table], DAY, consistency=consistency)
     rows = runs.session.table(runs.branch(captured, "typed"))
     shown = rows.select(
@@ -167,6 +167,8 @@ def test_every_value_arrives_exact(runs: Runs, mariadb: MariadbDatabase, consist
         if sorted(text for text in found if text is not None) != sorted(values.values()):
             wrong.append((name, asked, found))
     assert wrong == []
+    # The source and Spark compute the same of every one of them.
+    assert runs.validate([table], DAY, captured).published[0].record.rows == len(shown)
     documented = {column.type for column in columns}
     assert {name for name, _ in EXAMPLES} - documented == set()
 
@@ -203,6 +205,16 @@ def test_values_that_cannot_be_held_are_told_from_those_that_can(mariadb: Mariad
     answer = mariadb.run(f"SELECT {asked_of(refused)} FROM typed")[0]
     wrong = [case for index, case in enumerate(REFUSED) if answer[2 * index : 2 * index + 2] != (1, 0)]
     assert wrong == []
+
+
+def test_a_table_with_such_a_value_is_refused(runs: Runs, mariadb: MariadbDatabase) -> None:
+    typed(mariadb, ["int", "date"], [["1", "'0000-00-00'"], ["2", "'2013-02-31'"], ["3", "'2013-06-01'"]])
+    with pytest.raises(RefusedValues) as caught:
+        runs.snapshot([runs.table("typed", mode="current")], DAY)
+    assert str(caught.value) == (
+        "table typed: column 'c1' of type date has 2 values that cannot be stored exactly (zero, in the year 0 or no "
+        "date of the calendar); name another kind for it in columns.types, or exclude it with columns.exclude"
+    )
 
 
 @pytest.mark.parametrize(

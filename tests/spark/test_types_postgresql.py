@@ -11,7 +11,8 @@ from pyspark.sql import functions as sf
 from warehouse import source_read
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.postgresql_types import EXAMPLES, SESSION_SETTINGS
-from warehouse.failures import UnsupportedColumn
+from warehouse.failures import RefusedValues, UnsupportedColumn
+from warehouse.fingerprints import ValidateMode
 from warehouse.job_spec import ColumnSpec, SplitSpec
 
 from tests.spark.runs import Database, Runs
@@ -228,7 +229,8 @@ def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeyp
     columns = tuple(
         ColumnSpec(f"c{index}", names[index], as_kind=asked) for index, (_, asked, _, _) in enumerate(ARRIVING)
     )
-    captured = tmpfs_runs.snapshot([replace(table, columns=columns)], DAY)
+    table = replace(table, columns=columns, validate="rows")
+    captured = tmpfs_runs.snapshot([table], DAY)
     rows = tmpfs_runs.session.table(tmpfs_runs.branch(captured, "typed"))
     shown = rows.select(
         *(
@@ -256,6 +258,8 @@ def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeyp
     assert wrong == []
     assert captured.captures[0].source_rows == len(shown) == 9 * (deep + 1)
     assert captured.captures[0].splits == 2
+    # The source and Spark compute the same of every one of them.
+    assert tmpfs_runs.validate([table], DAY, captured).published[0].record.rows == len(shown)
 
 
 def test_every_character_of_unicode_arrives(tmpfs_runs: Runs) -> None:
@@ -291,6 +295,25 @@ def test_values_that_cannot_be_held_are_told_from_those_that_can(database: Datab
         if found != refused or is_null != (refused or was_null)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("validate", ["count", "columns"])
+def test_a_table_with_such_a_value_is_refused(tmpfs_runs: Runs, validate: ValidateMode) -> None:
+    tmpfs_runs.database.run(
+        "CREATE TABLE spans (id integer, valid_to date, amount numeric(12,2));"
+        "INSERT INTO spans VALUES (1, 'infinity', 1), (2, '-infinity', 2), (3, '2013-06-01', 3), (4, NULL, NULL)"
+    )
+    table = replace(tmpfs_runs.table("spans", mode="current"), validate=validate)
+    with pytest.raises(RefusedValues) as caught:
+        tmpfs_runs.snapshot([table], DAY)
+    assert str(caught.value) == (
+        "table spans: column 'valid_to' of type date has 2 values that cannot be stored exactly (infinite); name "
+        "another kind for it in columns.types, or exclude it with columns.exclude"
+    )
+    as_text = tuple(replace(one, as_kind="text" if one.name == "valid_to" else None) for one in table.columns)
+    captured = tmpfs_runs.snapshot([replace(table, name="texts", columns=as_text)], DAY)
+    found = tmpfs_runs.session.table(tmpfs_runs.branch(captured, "texts")).orderBy("id").collect()
+    assert [row.valid_to for row in found] == ["infinity", "-infinity", "2013-06-01", None]
 
 
 def test_the_documented_types_are_those_tried(database: Database) -> None:
