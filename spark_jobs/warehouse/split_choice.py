@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from warehouse.dialects import DialectError
@@ -43,7 +44,9 @@ def divide(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec],
             raise SplitImpossible(table.name, f"its column {table.split.column!r}: {error}") from error
     column = _best_column(state, read, places=stored and state.snapshot is not None)
     if column is not None:
-        return _by_key(state, read, columns[column], stored=stored)
+        # Not every index orders keys as a literal can be compared with them.
+        with suppress(DialectError):
+            return _by_key(state, read, columns[column], stored=stored)
     if stored and state.snapshot is not None:
         return _by_place(state, read, [pages for _, pages in parts])
     what = next((f"a {kind} has" for kind, _ in parts if kind in ("view", "foreign table")), "there is")

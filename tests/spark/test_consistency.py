@@ -13,14 +13,14 @@ import pytest
 from warehouse import source_read
 from warehouse.capture import snapshot_tables
 from warehouse.dialects.postgresql import PostgresqlDialect
-from warehouse.failures import SessionsNotKept, SourceStateElsewhere, SourceStateLost
-from warehouse.job_spec import SnapshotJob, SnapshotResult, SpecError, SplitSpec, TableSpec
+from warehouse.failures import FingerprintMismatch, SessionsNotKept, SourceStateElsewhere, SourceStateLost
+from warehouse.job_spec import SnapshotJob, SnapshotResult, SpecError, SplitSpec, TableSpec, ValidateMode
 
 from local_stack.errors import StackError
 from local_stack.pgbouncer import PgBouncer, PoolMode, ensure_pgbouncer
 from local_stack.ports import free_port
 from local_stack.postgres import PostgresServer
-from tests.spark.gates import JDBC, ROWS, accounts, closed_gate, transfers, wait_for_readers, wait_until
+from tests.spark.gates import JDBC, ROWS, accounts, closed_gate, moves, transfers, wait_for_readers, wait_until
 from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
@@ -58,23 +58,31 @@ def test_exactly_the_exported_state(runs: Runs, column: str | None) -> None:
     accounts(runs)
     before = there(runs)
     table = runs.table("accounts", mode="current", split=SplitSpec(2, column), filter="at_gate(id)")
+    table = replace(table, validate="rows")
     with capturing(runs, job_of(runs, table)) as capture, closed_gate(runs) as open_gate:
         wait_for_readers(runs, capture, 1)
         transfers(runs)
+        moves(runs)
         open_gate()
         captured = capture.result(timeout=60)
     assert captured.captures[0].splits == 2 and captured.captures[0].consistency == "snapshot"
     assert captured.captures[0].source_rows == captured.captures[0].written_rows == ROWS
     assert stored(runs, captured) == before != there(runs)
+    assert runs.validate([table], DAY, captured).published[0].record.validate == "rows"
 
 
-def test_without_a_shared_state_the_same_read_mixes_two(tmpfs_runs: Runs) -> None:
-    """Proof that the test above can fail: what is stored is neither the state before nor the one after."""
+@pytest.mark.parametrize("validate", ["count", "columns", "rows"])
+def test_without_a_shared_state_the_same_read_mixes_two(tmpfs_runs: Runs, validate: ValidateMode) -> None:
+    """Proof that the test above can fail: what is stored is neither the state before nor the one after.
+
+    The number of rows is right all the same, so that only sums and hashes tell.
+    """
     runs = tmpfs_runs
     accounts(runs)
     before = there(runs)
     # Two cores and three splits: the third starts when the first has ended, and this one must see the transfers.
     table = runs.table("accounts", mode="current", split=SplitSpec(3, "id"), filter="at_both_gates(id)")
+    table = replace(table, validate=validate)
     with capturing(runs, job_of(runs, table, consistency="best_effort")) as capture, closed_gate(runs) as open_gate:
         wait_for_readers(runs, capture, 2)
         transfers(runs)
@@ -82,6 +90,12 @@ def test_without_a_shared_state_the_same_read_mixes_two(tmpfs_runs: Runs) -> Non
         captured = capture.result(timeout=60)
     assert captured.captures[0].consistency == "best_effort"
     assert stored(runs, captured) not in (before, there(runs))
+    if validate == "count":
+        assert runs.validate([table], DAY, captured).published[0].record.consistency == "best_effort"
+    else:
+        with pytest.raises(FingerprintMismatch, match="amount"):
+            runs.validate([table], DAY, captured)
+        assert runs.records("accounts") == {}
 
 
 def test_every_split_reads_in_the_state_that_the_record_names(tmpfs_runs: Runs) -> None:

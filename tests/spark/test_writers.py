@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -105,10 +106,12 @@ def captures_are_exact(runs: Runs, monkeypatch: pytest.MonkeyPatch, rows: int, t
         for number in range(times):
             commits = sum(writers.commits)
             table = runs.table("accounts", mode="current", split=SplitSpec(3, (None, "id")[number % 2]))
+            table = replace(table, validate="rows")
             captured = runs.snapshot([table], DAY, run=f"run {number}")
             assert captured.captures[0].splits == 3 and sum(writers.commits) > commits
             assert stored_facts(runs, runs.branch(captured, "accounts")) == expected[-1], f"capture {number}"
             assert captured.captures[0].source_rows == expected[-1][0]
+            runs.validate([table], DAY, captured, run=f"run {number}", grace=0)
     assert len(set(expected)) == times, "every capture met another state"
 
 
@@ -117,5 +120,6 @@ def test_captures_under_writers(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_twenty_captures_of_a_million_rows_under_writers(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     captures_are_exact(tmpfs_runs, monkeypatch, rows=1_000_000, times=20)
