@@ -48,6 +48,8 @@ class SnapshotPlan:
     doc: str
     retries: int
     retry_delay: timedelta
+    known_tables: tuple[tuple[str, str], ...]
+    """Name and table in the source of every table of the manifest."""
     edges: tuple[tuple[str, str], ...] = (("check", "snapshot"), ("snapshot", "validate"))
 
 
@@ -119,8 +121,9 @@ def history_spec(history: History) -> HistorySpec:
 
 def make_plan(manifest: Manifest) -> Plan:
     """Turn a healthy manifest into the plan. The same manifest always gives an equal plan."""
+    known = tuple((table.name, table.table) for table in manifest.tables.values())
     return Plan(
-        snapshots=tuple(_plan_group(manifest, group) for group in manifest.groups()),
+        snapshots=tuple(_plan_group(manifest, group, known) for group in manifest.groups()),
         trainings=tuple(_plan_training(manifest, training) for training in manifest.trainings.values()),
         pools=tuple(
             PoolPlan(
@@ -133,7 +136,7 @@ def make_plan(manifest: Manifest) -> Plan:
     )
 
 
-def _plan_group(manifest: Manifest, group: Group) -> SnapshotPlan:
+def _plan_group(manifest: Manifest, group: Group, known: tuple[tuple[str, str], ...]) -> SnapshotPlan:
     first = group.tables[0]
     source = manifest.sources[first.source]
     schedule = manifest.schedule_of(first)
@@ -160,6 +163,7 @@ def _plan_group(manifest: Manifest, group: Group) -> SnapshotPlan:
         doc=_group_doc(group, source, schedule),
         retries=max(table.retries for table in group.tables),
         retry_delay=max(table.retry_delay for table in group.tables),
+        known_tables=known,
     )
 
 

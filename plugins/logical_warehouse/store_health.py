@@ -1,11 +1,12 @@
 """Is the store able to take a snapshot? Asked over Alluxio's REST, in milliseconds, before Spark starts.
 
-On this side the only module that knows Alluxio; another store is not asked.
+On this side the only module that knows Alluxio, beside ``store_files``; another store is not asked.
 Sources: ``GET <master web>/api/v1/master/info`` and ``…/webui_browse`` of Alluxio 2.9.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,23 +52,30 @@ def ask_alluxio(uri: str, web: str) -> StoreHealth:
     return health
 
 
+def browse(web: str, path: str) -> Iterator[dict[str, Any]]:
+    """Entries of a folder, with ``name``, ``isDirectory``, ``pinned`` and more.
+
+    :raises RetryableError: the master does not answer.
+    """
+    offset, page = 0, 200
+    while True:
+        listing = _get(web, "webui_browse", {"path": path, "offset": str(offset), "limit": str(page)})
+        yield from listing.get("fileInfos") or []
+        offset += page
+        if offset >= int(listing.get("ntotalFile") or 0):
+            return
+
+
 def _ensure_pinned(uri: str, web: str) -> None:
     """An existing warehouse directory must be pinned; the snapshot job creates and pins a missing one."""
     path = "/" + urlsplit(uri).path.strip("/")
     parent, _, name = path.rpartition("/")
-    offset, page = 0, 200
-    while True:
-        listing = _get(web, "webui_browse", {"path": parent or "/", "offset": str(offset), "limit": str(page)})
-        entries = listing.get("fileInfos") or []
-        for entry in entries:
-            if entry["name"] == name and not entry["pinned"]:
-                raise PermanentError(
-                    f"{uri} is not pinned in Alluxio, so its data could be evicted and lost; "
-                    f"run `alluxio fs pin {path}` and capture the snapshots again."
-                )
-        offset += page
-        if offset >= int(listing.get("ntotalFile") or 0):
-            return
+    for entry in browse(web, parent or "/"):
+        if entry["name"] == name and not entry["pinned"]:
+            raise PermanentError(
+                f"{uri} is not pinned in Alluxio, so its data could be evicted and lost; "
+                f"run `alluxio fs pin {path}` and capture the snapshots again."
+            )
 
 
 def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
-from warehouse.failures import CapturedTooLate, IntervalNotOver
+from warehouse.failures import CapturedTooLate, ColumnsLost, IntervalNotOver
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
@@ -39,8 +39,9 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
         # Every table is looked up before the first is read: a group fails early or not at all.
         jobs = [(one, table) for table in job.tables for one in (job, *_again(session, job, table))]
         reads = [(one, plan_read(state, table, one.interval)) for one, table in jobs]
-        captures = tuple(_capture(session, one, state, read) for one, read in reads)
-    return SnapshotResult(captures, round(time.monotonic() - started, 3))
+        captures = [_capture_or_leave(session, one, state, read) for one, read in reads]
+    done = tuple(capture for capture in captures if capture is not None)
+    return SnapshotResult(done, round(time.monotonic() - started, 3))
 
 
 def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
@@ -68,6 +69,20 @@ def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[Sn
     return [job.of(interval) for interval in table.earlier if interval.as_of in published]
 
 
+def _capture_or_leave(
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead
+) -> TableCapture | None:
+    """As :func:`_capture`; None for an earlier interval that would lose values of a column by that."""
+    try:
+        captured = _capture(session, job, state, read)
+    except ColumnsLost as error:
+        if not job.run.again:
+            raise
+        print(error, flush=True)
+        captured = None
+    return captured
+
+
 def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> TableCapture:
     started = time.monotonic()
     table, source = read.table, job.source
@@ -75,10 +90,10 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
     with ThreadPoolExecutor(max_workers=1) as holder:
         asked = holder.submit(source_fingerprint, state, read, table.validate)
         with store_errors(job.store.uri, table.name):
-            ensure_table(session, job.store, table, read.schema, source.time_zone)
+            schema_id = ensure_table(session, job.store, table, read.schema, source=source, interval=job.interval)
             make_run_branch(session, job.store, job.run, table.name)
         write = write_from_holder if read.through_holder else _write_from_splits
-        written = write(session, job, state, read)
+        written = write(session, job, state, read, schema_id)
         fingerprint = asked.result()
     state.verify(table.name)
     path = ""
@@ -108,7 +123,9 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
     )
 
 
-def _write_from_splits(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> Written:
+def _write_from_splits(
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int | None
+) -> Written:
     """Through Spark's own connections, one for each split."""
     table, source = read.table, state.source
     frame = read_table(session, state, read)
@@ -117,7 +134,9 @@ def _write_from_splits(session: SparkSession, job: SnapshotJob, state: SourceSta
         source_errors(source.name, source.user, table.name),
         progress_lines(session, table.name, read.row_bytes),
     ):
-        return write_run_branch(session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of)
+        return write_run_branch(
+            session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of, schema_id=schema_id
+        )
 
 
 def _keep_fingerprint(session: SparkSession, job: SnapshotJob, table: str, fingerprint: TableFingerprint) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JError
 from pyspark.sql.types import DataType, IntegerType, LongType, StringType, StructField, StructType
 
+from warehouse.branch_schema import replace_on_branch
 from warehouse.consistent_read import SourceState
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
+from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.iceberg_tables import Written
 from warehouse.jvm import jvm_of, scala_object
 from warehouse.progress import Work, progress_of
@@ -27,15 +28,19 @@ if TYPE_CHECKING:
     from warehouse.job_spec import SnapshotJob
 
 
-def write_from_holder(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> Written:
+def write_from_holder(
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int | None
+) -> Written:
     """Read the table through the holder and write it to the run branch, as ``write_run_branch`` does with a frame.
 
+    :param schema_id: the Iceberg schema to write in; None for the table's current one.
     :raises JobError: the source ended the connection, or the store refused the file.
     """
     store, as_of = job.store, job.interval.as_of
     name, source = read.table.name, state.source
     table = load_existing_table(session, store, name)
-    stored = [str(field.name()) for field in table.schema().columns()]
+    schema = table.schema() if schema_id is None else table.schemas().get(schema_id)
+    stored = [str(field.name()) for field in schema.columns()]
     sql, travelling = _statement(state, read, stored, as_of)
     metrics = jvm_of(session).org.apache.spark.executor.InputMetrics()
     with (
@@ -44,19 +49,20 @@ def write_from_holder(session: SparkSession, job: SnapshotJob, state: SourceStat
         state.stream(sql) as answer,
         progress_of(name, lambda: Work(0, 1, int(metrics.recordsRead())), read.row_bytes),
     ):
-        file = _write_file(session, table, _internal_rows(session, state, answer, travelling, metrics), as_of)
+        file = _write_file(session, table, schema, _internal_rows(session, state, answer, travelling, metrics), as_of)
     rows = int(file.recordCount())
-
-    def commit() -> None:
-        current = load_existing_table(session, store, name)
-        expressions = jvm_of(session).org.apache.iceberg.expressions.Expressions
-        replaced = expressions.equal(AS_OF_COLUMN, as_of) if AS_OF_COLUMN in stored else expressions.alwaysTrue()
-        overwrite = current.newOverwrite().overwriteByRowFilter(replaced)
-        (overwrite.addFile(file) if rows else overwrite).toBranch(job.run.branch).commit()
 
     try:
         with store_errors(store.uri, name):
-            commit_with_retries(commit)
+            replace_on_branch(
+                session,
+                store,
+                job.run.branch,
+                name,
+                files=[file] if rows else [],
+                schema_id=int(schema.schemaId()),
+                as_of=as_of if AS_OF_COLUMN in stored else None,
+            )
     finally:
         if not rows:
             table.io().deleteFile(file.location())
@@ -103,10 +109,10 @@ def _internal_rows(session: SparkSession, state: SourceState, answer: Any, trave
     return jvm.java.lang.invoke.MethodHandleProxies.asInterfaceInstance(classes.forName("java.lang.Iterable"), handle)
 
 
-def _write_file(session: SparkSession, table: Any, rows: Any, as_of: str) -> Any:
+def _write_file(session: SparkSession, table: Any, schema: Any, rows: Any, as_of: str) -> Any:
     """One data file with all rows, not yet committed; nothing stays of it when the write fails."""
     iceberg = jvm_of(session).org.apache.iceberg
-    parquet, spec, schema = iceberg.FileFormat.PARQUET, table.spec(), table.schema()
+    parquet, spec = iceberg.FileFormat.PARQUET, table.spec()
     partition = iceberg.PartitionKey(spec, schema) if spec.isPartitioned() else None
     if partition is not None:
         partition.set(0, as_of)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
 from pyspark.sql.types import StringType, StructField, StructType
 
-from warehouse.failures import SchemaChanged
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, reference_names
-from warehouse.job_spec import RunSpec, StoreSpec, TableSpec
+from warehouse.branch_schema import add_schema, kinds_of, replace_on_branch, write_files
+from warehouse.iceberg_api import (
+    branch_head,
+    commit_with_retries,
+    load_existing_table,
+    load_table,
+    properties_of,
+    reference_names,
+)
+from warehouse.job_spec import IntervalSpec, RunSpec, SourceSpec, StoreSpec, TableSpec
+from warehouse.kinds import kind_stored_as
+from warehouse.records import records_of
+from warehouse.schema_change import changes_between, ensure_allowed, ensure_nothing_lost
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.table_origin import HISTORY, ensure_same_table, origin_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,29 +38,47 @@ class Written:
     bytes: int
 
 
-def ensure_table(session: SparkSession, store: StoreSpec, table: TableSpec, schema: StructType, time_zone: str) -> None:
-    """Create the table with the columns of ``schema``, or let it grow by those that are new.
+def ensure_table(
+    session: SparkSession,
+    store: StoreSpec,
+    table: TableSpec,
+    schema: StructType,
+    *,
+    source: SourceSpec,
+    interval: IntervalSpec,
+) -> int | None:
+    """Create the table with the columns of ``schema``, or see whether it may take them; what is published stays as is.
 
-    :raises SchemaChanged: a stored column is gone or has another type.
+    :returns: id of the Iceberg schema that the run branch must be written in; None for the table's current one.
+    :raises TableRedefined: the manifest means another table than the one stored.
+    :raises SchemaChanged: the table's columns differ, and its policy does not take that.
+    :raises ColumnsLost: the interval was published with a column that is gone.
     """
+    origin = origin_of(table, source.name, source.time_zone)
     identifier = quoted(store.identifier(table.name))
     if load_table(session, store.identifier(table.name)) is None:
-        commit_with_retries(lambda: session.sql(_create_sql(identifier, table, schema, time_zone)))
-    stored = {field.name: field.dataType for field in session.table(identifier).schema.fields}
-    is_interval = stored.pop(AS_OF_COLUMN, None) is not None
-    asked = {field.name: field.dataType for field in schema.fields}
-    differences = [f"column {name!r} is gone" for name in stored if name not in asked]
-    differences += [
-        f"column {name!r} is {asked[name].simpleString()}, was {stored[name].simpleString()}"
-        for name in stored
-        if name in asked and stored[name] != asked[name]
-    ]
-    if is_interval != (table.history.mode == "interval"):
-        differences.append(f"its history is now {table.history.mode!r}")
-    if differences:
-        raise SchemaChanged(table.name, tuple(differences))
-    if added := [field for field in schema.fields if field.name not in stored]:
-        session.sql(f"ALTER TABLE {identifier} ADD COLUMNS ({_columns_sql(added)})")
+        commit_with_retries(lambda: session.sql(_create_sql(identifier, origin, schema)))
+    # Another run may have been faster, with other columns.
+    existing = load_existing_table(session, store, table.name)
+    records = records_of(existing)
+    ensure_same_table(table.name, properties_of(existing), origin, records.values(), interval)
+    stored = kinds_of(session, existing.schema())
+    wanted = {field.name: kind_stored_as(field.dataType.simpleString()) for field in schema.fields}
+    changes = changes_between(stored, wanted)
+    if not changes:
+        return None
+    if records:
+        ensure_allowed(table.name, changes, stored, table.history.mode, table.schema_policy)
+        if table.history.mode == "interval" and interval.as_of in records:
+            schema_id = records[interval.as_of].schema_id
+            ensure_nothing_lost(
+                table.name,
+                interval.as_of,
+                changes,
+                stored if schema_id is None else kinds_of(session, existing.schemas().get(schema_id)),
+            )
+    print(f"{table.name}: {', '.join(map(str, changes))}; published snapshots stay as they are", flush=True)
+    return add_schema(session, store, table.name, schema)
 
 
 def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table_name: str) -> None:
@@ -75,12 +105,29 @@ def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table
 
 
 def write_run_branch(
-    session: SparkSession, store: StoreSpec, run: RunSpec, table: TableSpec, *, frame: DataFrame, as_of: str
+    session: SparkSession,
+    store: StoreSpec,
+    run: RunSpec,
+    table: TableSpec,
+    *,
+    frame: DataFrame,
+    as_of: str,
+    schema_id: int | None = None,
 ) -> Written:
-    """Read ``frame`` and write it to the run branch: its interval for interval tables, else the whole table."""
+    """Read ``frame`` and write it to the run branch: its interval for interval tables, else the whole table.
+
+    :param schema_id: what :func:`ensure_table` returned.
+    """
     target = f"{quoted(store.identifier(table.name))}.`branch_{run.branch}`"
-    if table.history.mode == "interval":
-        frame.withColumn(AS_OF_COLUMN, F.lit(as_of)).writeTo(target).overwrite(F.col(AS_OF_COLUMN) == F.lit(as_of))
+    is_interval = table.history.mode == "interval"
+    if is_interval:
+        frame = frame.withColumn(AS_OF_COLUMN, F.lit(as_of))
+    if schema_id is not None:
+        files = write_files(session, load_existing_table(session, store, table.name), schema_id, frame)
+        label = as_of if is_interval else None
+        replace_on_branch(session, store, run.branch, table.name, files=files, schema_id=schema_id, as_of=label)
+    elif is_interval:
+        frame.writeTo(target).overwrite(F.col(AS_OF_COLUMN) == F.lit(as_of))
     else:
         frame.writeTo(target).overwrite(F.lit(True))
     written = load_existing_table(session, store, table.name)
@@ -104,10 +151,11 @@ def _columns_sql(fields: list[StructField]) -> str:
     return ", ".join(f"{quoted_name(field.name)} {field.dataType.simpleString()}" for field in fields)
 
 
-def _create_sql(identifier: str, table: TableSpec, schema: StructType, time_zone: str) -> str:
+def _create_sql(identifier: str, origin: Mapping[str, str], schema: StructType) -> str:
     fields = list(schema.fields)
     partitioning = ""
-    if table.history.mode == "interval":
+    is_interval = origin[HISTORY] == "interval"
+    if is_interval:
         fields.append(StructField(AS_OF_COLUMN, StringType()))
         partitioning = f" PARTITIONED BY ({AS_OF_COLUMN})"
     properties = {
@@ -121,12 +169,9 @@ def _create_sql(identifier: str, table: TableSpec, schema: StructType, time_zone
         "write.metadata.previous-versions-max": "20",
         # Bounds are values of the data; those of the label are what readers prune by.
         "write.metadata.metrics.default": "counts",
-        "warehouse.history": table.history.mode,
-        "warehouse.start": table.start,
-        "warehouse.schedule": table.schedule,
-        "warehouse.time_zone": time_zone,
+        **origin,
     }
-    if table.history.mode == "interval":
+    if is_interval:
         properties[f"write.metadata.metrics.column.{AS_OF_COLUMN}"] = "full"
     listed = ", ".join(f"'{name}' = '{_escaped(value)}'" for name, value in properties.items())
     return (

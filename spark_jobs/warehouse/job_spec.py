@@ -26,6 +26,8 @@ PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"  # noqa: S105  # a name, not a p
 HistoryMode = Literal["interval", "valid_between", "time_travel", "current"]
 FailureKind = Literal["permanent", "retryable"]
 InputMode = Literal["window", "all", "latest", "at_or_before"]
+SchemaPolicy = Literal["fail", "additive", "evolve"]
+"""Which changes of its source's columns a table takes: none, new ones only, or all that keep what is published."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ class TableSpec:
     estimated_bytes: int | None = None
     earlier: tuple[IntervalSpec, ...] = ()
     validate: ValidateMode = "columns"
+    schema_policy: SchemaPolicy = "additive"
 
     @property
     def source_name(self) -> str:
@@ -272,7 +275,8 @@ class SnapshotResult:
 
 @dataclass(frozen=True)
 class ValidateJob:
-    """Asks to read run branches back, compare, check, publish and expire. ``source``: its name, for the record.
+    """Asks to read run branches back, compare, check, publish and expire. ``source``: its name, for the record;
+    ``time_zone``: the source's.
 
     ``reader_grace_seconds``: how long the files of a replaced or expired snapshot stay for readers in flight.
     """
@@ -285,6 +289,7 @@ class ValidateJob:
     captures: tuple[TableCapture, ...]
     result_path: str
     reader_grace_seconds: int = 3600
+    time_zone: str = "UTC"
     version: int = SPEC_VERSION
 
     def of(self, interval: IntervalSpec) -> ValidateJob:
@@ -300,7 +305,8 @@ class SnapshotRecord:
     ``validate``: how it was compared with the source, and ``fingerprint`` the digest of the fingerprint in which both
     agreed (SHA-256, hexadecimal; empty where only rows were counted).
     ``late``: captured after the table's lateness. ``iceberg_snapshot_id``: the Iceberg snapshot that publishing made
-    readable (of ``main`` for interval tables, of the tag for the others).
+    readable (of ``main`` for interval tables, of the tag for the others). ``schema_id``: id of the Iceberg schema with
+    the columns that were captured; None in records from before it was kept.
     """
 
     table: str
@@ -327,6 +333,7 @@ class SnapshotRecord:
     session_time_zone: str = "UTC"
     validate: ValidateMode = "count"
     fingerprint: str = ""
+    schema_id: int | None = None
     version: int = SPEC_VERSION
 
     @property

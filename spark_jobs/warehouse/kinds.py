@@ -67,3 +67,12 @@ def parse_kind(text: str) -> Kind:
                     return Kind(known)
     known_kinds = ", ".join("decimal(p,s)" if name == "decimal" else name for name in get_args(KindName))
     raise ValueError(f"{text!r} is none of {known_kinds}")
+
+
+def kind_stored_as(spark_type: str) -> Kind:
+    """The kind whose :attr:`Kind.spark_type` is ``spark_type``.
+
+    :raises ValueError: no kind is stored so.
+    """
+    names = {spark: kind for kind, spark in _SPARK_NAMES.items()}
+    return parse_kind(names.get(spark_type, spark_type))

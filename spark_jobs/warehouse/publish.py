@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from warehouse.branch_schema import begin, end, schema_to_publish
 from warehouse.failures import BranchChanged, BranchGone
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, reference_names
-from warehouse.job_spec import SnapshotRecord, StoreSpec, to_json
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
+from warehouse.job_spec import IntervalSpec, SnapshotRecord, StoreSpec, to_json
 from warehouse.jvm import jvm_of
 from warehouse.records import records_of
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.table_origin import changed_properties, ensure_same_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,27 +32,42 @@ class Published:
 
 
 def publish(
-    session: SparkSession, store: StoreSpec, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+    session: SparkSession,
+    store: StoreSpec,
+    record: SnapshotRecord,
+    branch_snapshot: int,
+    *,
+    grace_seconds: int,
+    origin: Mapping[str, str],
 ) -> Published:
     """Commit ``record`` and the rows of its run branch; again and again until no other writer is in between.
 
-    :param record: complete but for ``iceberg_snapshot_id``.
+    :param record: complete but for ``iceberg_snapshot_id`` and ``schema_id``.
+    :param origin: the table's properties as the manifest has them, of :func:`origin_of`.
     :param branch_snapshot: the Iceberg snapshot that was validated; the branch must still be there.
     :raises BranchGone: a later try of the run replaced the branch.
     :raises BranchChanged: somebody wrote to it since.
+    :raises TableRedefined: another run published a snapshot since that this one cannot stand beside.
+    :raises ColumnsMoved: another run published columns since that those of the branch cannot stand beside.
     """
 
     def change() -> Published:
         table = load_existing_table(session, store, record.table)
         if (earlier := adoptable(table, record)) is not None:
             return Published(earlier, adopted=True)
-        return _commit(session, table, record, branch_snapshot, grace_seconds)
+        return _commit(session, table, record, branch_snapshot, grace_seconds=grace_seconds, origin=origin)
 
     return commit_with_retries(change)
 
 
 def publish_again(
-    session: SparkSession, store: StoreSpec, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+    session: SparkSession,
+    store: StoreSpec,
+    record: SnapshotRecord,
+    branch_snapshot: int,
+    *,
+    grace_seconds: int,
+    origin: Mapping[str, str],
 ) -> Published | None:
     """As :func:`publish`, of a date that was captured again: only where that changes what is published.
 
@@ -65,7 +82,7 @@ def publish_again(
             return Published(earlier, adopted=True)
         existing = records_of(table).get(record.as_of)
         if existing is not None and _differs(existing, record) and existing.captured_at <= record.captured_at:
-            return _commit(session, table, record, branch_snapshot, grace_seconds)
+            return _commit(session, table, record, branch_snapshot, grace_seconds=grace_seconds, origin=origin)
         if branch_head(table, record.branch) is not None:
             table.manageSnapshots().removeBranch(record.branch).commit()
         return None
@@ -78,16 +95,31 @@ def _differs(one: SnapshotRecord, other: SnapshotRecord) -> bool:
 
 
 def _commit(
-    session: SparkSession, table: Any, record: SnapshotRecord, branch_snapshot: int, grace_seconds: int
+    session: SparkSession,
+    table: Any,
+    record: SnapshotRecord,
+    branch_snapshot: int,
+    *,
+    grace_seconds: int,
+    origin: Mapping[str, str],
 ) -> Published:
     verify_branch(table, record.table, record.branch, branch_snapshot)
-    transaction = table.newTransaction()
+    records, stored = records_of(table), properties_of(table)
+    interval = IntervalSpec(record.as_of, record.start, record.end)
+    ensure_same_table(record.table, stored, origin, records.values(), interval)
+    base = table.operations().current()
+    schema_id = int(table.snapshot(branch_snapshot).schemaId())
+    schema = _schema_to_publish(session, table, record, schema_id)
+    transaction = table.newTransaction() if schema is None else begin(session, table, schema)
     if record.history == "interval":
         readable = _replace_interval(session, table, transaction, record.as_of, branch_snapshot)
     else:
         readable = branch_snapshot
-    complete = replace(record, iceberg_snapshot_id=readable)
-    transaction.updateProperties().set(complete.property_name, to_json(complete)).commit()
+    complete = replace(record, iceberg_snapshot_id=readable, schema_id=schema_id)
+    properties = transaction.updateProperties().set(complete.property_name, to_json(complete))
+    for name, value in changed_properties(stored, origin, [*records.values(), complete]).items():
+        properties.set(name, value)
+    properties.commit()
     manage = transaction.manageSnapshots()
     if record.history == "interval":
         retire(manage, table, main_head(table), grace_seconds)
@@ -95,7 +127,10 @@ def _commit(
         _tag_state(manage, table, record, branch_snapshot, grace_seconds)
     manage.removeBranch(record.branch)
     manage.commit()
-    transaction.commitTransaction()
+    if schema is None:
+        transaction.commitTransaction()
+    else:
+        end(session, table, base, transaction, schema)
     return Published(complete, adopted=False)
 
 
@@ -175,9 +210,20 @@ def _tag_state(manage: Any, table: Any, record: SnapshotRecord, branch_snapshot:
     else:
         retire(manage, table, replaced, grace_seconds)
         manage.replaceTag(record.as_of, branch_snapshot)
-    starts = [other.start for other in records_of(table).values()]
-    if all(record.start >= start for start in starts):
+    if _is_newest(table, record):
         if main_head(table) is None:
             manage.createBranch("main", branch_snapshot)
         else:
             manage.replaceBranch("main", branch_snapshot)
+
+
+def _is_newest(table: Any, record: SnapshotRecord) -> bool:
+    return all(record.start >= other.start for other in records_of(table).values())
+
+
+def _schema_to_publish(session: SparkSession, table: Any, record: SnapshotRecord, schema_id: int) -> Any | None:
+    """The schema that becomes the table's current one with this record, if another does than now."""
+    is_interval = record.history == "interval"
+    if not is_interval and not _is_newest(table, record):
+        return None  # main stays where it is
+    return schema_to_publish(session, table, record.table, schema_id, is_interval=is_interval)

@@ -38,6 +38,7 @@ from warehouse.publish import adoptable, data_files, publish, publish_again, ver
 from warehouse.records import records_of
 from warehouse.store_files import delete_folder, read_text, write_text
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
+from warehouse.table_origin import origin_of
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -192,7 +193,14 @@ def _publish(
     if isinstance(validated, PublishedTable):
         record, adopted, before = validated.record, True, validated.seconds
     else:
-        outcome = publish(session, job.store, validated.record, validated.branch_snapshot, job.reader_grace_seconds)
+        outcome = publish(
+            session,
+            job.store,
+            validated.record,
+            validated.branch_snapshot,
+            grace_seconds=job.reader_grace_seconds,
+            origin=origin_of(table, job.source, job.time_zone),
+        )
         record, adopted, before = outcome.record, outcome.adopted, validated.seconds
     # It served its purpose, and nobody would end its values when retention ends the snapshot.
     delete_folder(session, job.store.fingerprint_folder(job.run, table.name, job.interval.as_of))
@@ -214,7 +222,14 @@ def _publish_again(
     started = time.monotonic()
     if isinstance(validated, PublishedTable):
         return validated
-    outcome = publish_again(session, job.store, validated.record, validated.branch_snapshot, job.reader_grace_seconds)
+    outcome = publish_again(
+        session,
+        job.store,
+        validated.record,
+        validated.branch_snapshot,
+        grace_seconds=job.reader_grace_seconds,
+        origin=origin_of(validated.table, job.source, job.time_zone),
+    )
     delete_folder(session, job.store.fingerprint_folder(job.run, validated.record.table, job.interval.as_of))
     if outcome is None:
         return None

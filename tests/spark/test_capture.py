@@ -17,7 +17,6 @@ from warehouse.failures import (
     MissingColumn,
     MissingTable,
     NoPrivilege,
-    SchemaChanged,
     SourceRefused,
     SourceUnreachable,
     WrongPassword,
@@ -40,19 +39,6 @@ def test_a_columns_name_may_hold_quotes_and_dots(tmpfs_runs: Runs) -> None:
         7,
         "2013-03-10 07:30:00.123456",
     ]
-
-
-def test_a_table_grows_by_columns_and_by_nothing_else(runs: Runs) -> None:
-    runs.events([DAY])
-    runs.publish(runs.table(), DAY)
-    runs.database.run("ALTER TABLE events ADD COLUMN extra integer DEFAULT 5")
-    runs.publish(runs.table(), "2013-06-02")
-    runs.publish(runs.table(), DAY, run="again")
-    assert {row.extra for row in runs.rows().collect()} == {5}
-    runs.database.run("ALTER TABLE events DROP COLUMN note, ALTER COLUMN extra TYPE text")
-    with pytest.raises(SchemaChanged) as caught:
-        runs.snapshot([runs.table()], DAY, run="third")
-    assert "'note' is gone" in str(caught.value) and "'extra' is string, was int" in str(caught.value)
 
 
 def test_progress_is_told_as_splits_finish(

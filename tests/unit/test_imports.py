@@ -17,6 +17,8 @@ PURE = (
     "logical_warehouse.plan",
     "warehouse.job_spec",
     "warehouse.failures",
+    "warehouse.schema_change",
+    "warehouse.table_origin",
     "warehouse.spark_conf",
     "warehouse.dialects",
     "warehouse.sql_states",

@@ -107,6 +107,7 @@ def resolve_table(
         retention=retention,
         validation=_first(inherited("validation", config, defaults), DEFAULT_VALIDATION),
         checks=config.checks,
+        schema_policy=_first(inherited("schema_policy", config, defaults), "additive"),
         **_task_settings(config, defaults),
     ), found
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 from warehouse.fingerprints import ValidateMode
+from warehouse.job_spec import SchemaPolicy
 
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest.columns import Columns
@@ -102,6 +103,9 @@ class Defaults(Section):
     validation: Annotated[Validation | None, Field(alias="validate")] = DEFAULT_VALIDATION
     """What of the stored snapshot must equal the source: the `count` of rows; also null counts, range and sum of all
     `columns`; or also a hash of all `rows`."""
+    schema_policy: Annotated[Literal["fail", "evolve"] | None, Field(alias="schema")] = None
+    """When the source's columns change: `fail` takes no change, `evolve` every change that leaves what is published as
+    it is; unset, new columns only."""
     retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
@@ -139,6 +143,9 @@ class TableConfig(Section):
     """Which columns are read, all where unset, and as what."""
     filter: Text | None = None
     """SQL condition of the source that rows must meet to be read."""
+    schema_policy: Annotated[Literal["fail", "evolve"] | None, Field(alias="schema")] = None
+    """When the source's columns change: `fail` takes no change, `evolve` every change that leaves what is published as
+    it is; unset, new columns only."""
     retention: Retention | None = None
     """Which as-of dates stay published; all, where unset."""
     validation: Annotated[Validation | None, Field(alias="validate")] = None
@@ -178,6 +185,7 @@ class Table:
     retention: Retention = Retention()  # noqa: RUF009 - frozen
     validation: ValidateMode = DEFAULT_VALIDATION
     checks: Checks = Checks()  # noqa: RUF009 - frozen
+    schema_policy: SchemaPolicy = "additive"
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import BaseOperator, Variable
-from warehouse.failures import PermanentError
+from warehouse.failures import PermanentError, RetryableError
 from warehouse.job_spec import (
     ChecksSpec,
     IntervalSpec,
@@ -14,6 +14,7 @@ from warehouse.job_spec import (
     RunSpec,
     SnapshotJob,
     SourceSpec,
+    SpecError,
     SplitSpec,
     TableSpec,
     to_json,
@@ -27,7 +28,9 @@ from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import SnapshotPlan, history_spec, store_spec
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
 from logical_warehouse.source_probe import SourceProbe
+from logical_warehouse.store_files import store_files
 from logical_warehouse.store_health import StoreHealth, ask_alluxio
+from logical_warehouse.stored_tables import unknown_tables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,6 +81,7 @@ class CheckOperator(BaseOperator):
                 consistency=self.plan.source.consistency,
             )
         self._ensure_room(tables, health)
+        self._warn_of_unknown_tables()
         ti = context["ti"]
         run = RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number)
         return to_json(
@@ -145,7 +149,20 @@ class CheckOperator(BaseOperator):
                 )
             ),
             validate=table.validation,
+            schema_policy=table.schema_policy,
         )
+
+    def _warn_of_unknown_tables(self) -> None:
+        """Tell of what the manifest no longer has. It dooms no run, and neither does a store that cannot be listed."""
+        if self.plan.store.web is None:
+            return
+        known = dict(self.plan.known_tables)
+        mine = [table.name for table in self.plan.tables]
+        try:
+            for sentence in unknown_tables(store_files(self.plan.store), self.plan.store, known, mine):
+                self.log.warning("%s", sentence)
+        except (PermanentError, RetryableError, SpecError) as error:
+            self.log.warning("the tables of the store are not compared with the manifest: %s", error)
 
     def _ensure_room(self, tables: tuple[TableSpec, ...], health: StoreHealth | None) -> None:
         if health is None:

@@ -168,6 +168,7 @@ class ValidateOperator(SparkJobOperator):
             captures=captured.captures,
             result_path=frozen.store.run_path(run, self.task_id),
             reader_grace_seconds=int(self.store.reader_grace.total_seconds()),
+            time_zone=frozen.source.time_zone,
         )
         answer = self.submit(context, job, small=_is_small(frozen))
         assert answer.validate is not None

@@ -77,6 +77,25 @@ def test_a_table_uses_its_own_value_whole_and_null_takes_a_default_away(load: Lo
 
 
 @pytest.mark.parametrize(
+    ("default", "written", "policy"),
+    [
+        ("null", "", "additive"),
+        ("null", "    schema: fail\n", "fail"),
+        ("evolve", "", "evolve"),
+        ("evolve", "    schema: fail\n", "fail"),
+        ("evolve", "    schema: null\n", "additive"),
+    ],
+)
+def test_the_policy_of_changing_columns(load: Load, default: str, written: str, policy: str) -> None:
+    replaced = {
+        'defaults: {source: nyc, schedule: "@daily", start: 2013-06-01}': (
+            f'defaults: {{source: nyc, schedule: "@daily", start: 2013-06-01, schema: {default}}}'
+        )
+    }
+    assert healthy(load, written, replaced).tables["flights"].schema_policy == policy
+
+
+@pytest.mark.parametrize(
     ("schedule", "written", "lateness"),
     [
         ("@daily", "current", datetime.timedelta(hours=12)),

@@ -12,8 +12,8 @@ from logical_warehouse.manifest import load_manifest
 from tests.unit.manifest.conftest import Load
 
 TABLE_KEYS = (
-    "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, retention, "
-    "validate, checks, retries, retry_delay"
+    "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, schema, "
+    "retention, validate, checks, retries, retry_delay"
 )
 HISTORY_FORMS = (
     "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
@@ -141,7 +141,7 @@ def test_history(load: Load, history: str, message: str) -> None:
         ({"{uri:": "{url:"}, "m.yaml:4: store.uri: is missing|m.yaml:4: store.url: unknown key; did you mean 'uri'? allowed: uri, catalog, namespace, web, s3, reader_grace"),
         ({'"}\ndefaults': '", catalog: a-b}\ndefaults'}, "m.yaml:4: store.catalog: 'a-b' is not an identifier; allowed: ^[A-Za-z_][A-Za-z0-9_]*$"),
         ({"store: {uri": "#"}, "m.yaml:1: store: is missing"),
-        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, retries, retry_delay"),
+        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, retries, retry_delay"),
         ({"defaults:": "spark: {jars: 3}\ndefaults:"}, "m.yaml:5: spark.jars: 3 is not text; quote it"),
         ({"defaults:": "spark:\n  conf:\n    a: [1]\ndefaults:"}, "m.yaml:7: spark.conf.a: a list is not a single value; allowed: text (quote dates), number, true, false"),
         ({"defaults:": "store: {uri: 'file:///x'}\ndefaults:"}, "m.yaml:5: store: duplicate key; the first is in line 4"),

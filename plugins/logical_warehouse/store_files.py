@@ -1,0 +1,132 @@
+"""Files of the store without Spark: list a folder, read a small file, remove a folder.
+
+Beside ``store_health`` the only module on this side that knows Alluxio. Its master lists folders over REST; its proxy
+reads and deletes over S3, where the first folder of a path is the bucket. The access key, with any secret, names the
+user: Alluxio's simple security believes it. A folder that is not empty stays, though the answer is 204 all the same.
+"""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+import requests
+from warehouse.failures import PermanentError, RetryableError
+
+from logical_warehouse.manifest import Store
+from logical_warehouse.store_health import TIMEOUT_SECONDS, browse
+
+_AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential={user}/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+)
+
+
+class StoreFiles(Protocol):
+    """Paths are those of the store's URI, with ``/`` between names."""
+
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders in a folder; none where there is no such folder."""
+
+    def read(self, path: str) -> bytes:
+        """Contents of a file. :raises FileNotFoundError: there is none."""
+
+    def remove(self, path: str) -> None:
+        """Delete a folder with all that is in it."""
+
+
+def store_files(store: Store) -> StoreFiles:
+    """The files of a store.
+
+    :raises PermanentError: stores of this kind can be listed by their own tools only.
+    """
+    if store.web is not None and store.s3 is not None:
+        return AlluxioFiles(store.web, store.s3)
+    if store.uri.startswith("file://"):
+        return LocalFiles()
+    raise PermanentError(
+        f"The store {store.uri} cannot be looked into from here; list and drop its tables by Spark SQL "
+        f"(SHOW TABLES IN {store.catalog}.{store.namespace}; DROP TABLE … PURGE)."
+    )
+
+
+def tables_path(store: Store) -> str:
+    """The folder in which the store has a folder for each table."""
+    return f"{urlsplit(store.uri).path.rstrip('/')}/{store.namespace}"
+
+
+class LocalFiles:
+    """``file://…``"""
+
+    def folders(self, path: str) -> list[str]:
+        """As the protocol says."""
+        folder = Path(path)
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+    def read(self, path: str) -> bytes:
+        """As the protocol says."""
+        return Path(path).read_bytes()
+
+    def remove(self, path: str) -> None:
+        """As the protocol says."""
+        shutil.rmtree(path)
+
+
+class AlluxioFiles:
+    """``alluxio://…``, by the URLs of its master's web server and of its proxy's S3."""
+
+    def __init__(self, web: str, s3: str) -> None:
+        self.web = web
+        self.s3 = s3.rstrip("/")
+        self.user = getpass.getuser()  # as Alluxio's own client says by default
+
+    def folders(self, path: str) -> list[str]:
+        """As the protocol says. :raises RetryableError: the master does not answer."""
+        parent, _, name = path.rpartition("/")
+        if not any(entry["name"] == name for entry in browse(self.web, parent or "/")):
+            return []
+        return sorted(entry["name"] for entry in browse(self.web, path) if entry["isDirectory"])
+
+    def read(self, path: str) -> bytes:
+        """As the protocol says. :raises RetryableError: the proxy does not answer."""
+        response = self._s3("GET", path)
+        if response.status_code == requests.codes.not_found:
+            raise FileNotFoundError(path)
+        self._check(response)
+        return response.content
+
+    def remove(self, path: str) -> None:
+        """As the protocol says.
+
+        :raises RetryableError: master or proxy do not answer; what is left can be removed again.
+        :raises PermanentError: the files belong to another user.
+        """
+        for entry in list(browse(self.web, path)):  # all pages first: they shift while entries go
+            if entry["isDirectory"]:
+                self.remove(f"{path}/{entry['name']}")
+            else:
+                self._check(self._s3("DELETE", f"{path}/{entry['name']}"))
+        self._check(self._s3("DELETE", f"{path}/"))
+
+    def _s3(self, method: str, path: str) -> requests.Response:
+        try:
+            return requests.request(
+                method,
+                self.s3 + quote(path),
+                headers={"Authorization": _AUTHORIZATION.format(user=self.user)},
+                timeout=TIMEOUT_SECONDS,
+            )
+        except requests.RequestException as error:
+            raise RetryableError(
+                f"Alluxio's proxy does not answer at {self.s3} ({type(error).__name__}); start it."
+            ) from error
+
+    def _check(self, response: requests.Response) -> None:
+        if response.status_code == requests.codes.forbidden:
+            raise PermanentError(
+                f"Alluxio does not let the user {self.user!r} do this; run it as the user that runs the Spark jobs."
+            )
+        if not response.ok:
+            raise RetryableError(f"Alluxio's proxy at {self.s3} answers {response.status_code}; see its log.")

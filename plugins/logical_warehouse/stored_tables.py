@@ -1,0 +1,156 @@
+"""Tables of the store against those of the manifest: what was renamed or removed there, and a command that drops it.
+
+A table's current Iceberg metadata say what its snapshots are of; they are read as files, without Spark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.failures import PermanentError
+from warehouse.job_spec import RECORD_PREFIX, SnapshotRecord, from_json
+from warehouse.table_origin import SOURCE_TABLE
+
+from logical_warehouse.manifest import Manifest, Store, load_manifest
+from logical_warehouse.manifest.problems import did_you_mean
+from logical_warehouse.store_files import StoreFiles, store_files, tables_path
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """What is known of a table in the store. ``records`` by as-of date, the oldest first."""
+
+    name: str
+    source_table: str | None
+    records: tuple[SnapshotRecord, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all published snapshots, as they were when published."""
+        return sum(record.bytes for record in self.records)
+
+
+def read_stored_table(files: StoreFiles, folder: str, name: str) -> StoredTable | None:
+    """Read the table's current metadata; None where the folder holds no table (any more).
+
+    :raises SpecError: a record was written by another version of this package.
+    """
+    metadata = f"{folder}/{name}/metadata"
+    try:
+        version = int(files.read(f"{metadata}/version-hint.text"))
+        text = files.read(f"{metadata}/v{version}.metadata.json")
+    except FileNotFoundError:
+        return None
+    # The hint follows a commit a little later; Iceberg itself looks on from it, too.
+    with suppress(FileNotFoundError):
+        while True:
+            text = files.read(f"{metadata}/v{(version := version + 1)}.metadata.json")
+    properties = json.loads(text).get("properties", {})
+    records = [from_json(SnapshotRecord, text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
+    return StoredTable(name, properties.get(SOURCE_TABLE), tuple(sorted(records, key=lambda record: record.start)))
+
+
+def unknown_tables(files: StoreFiles, store: Store, known: Mapping[str, str], mine: Collection[str]) -> Iterator[str]:
+    """A sentence about each table of the store that the manifest does not have, for the log of a run.
+
+    :param known: name → table in the source of all tables of the manifest.
+    :param mine: those that the run captures; where one of them has the source table of an unknown one, it was renamed.
+    """
+    folder = tables_path(store)
+    names = files.folders(folder)
+    for name in (name for name in names if name not in known):
+        stored = read_stored_table(files, folder, name)
+        renamed = [one for one in mine if stored is not None and known[one] == stored.source_table]
+        yield _about(name, renamed, known)
+
+
+def _about(name: str, renamed: list[str], known: Mapping[str, str]) -> str:
+    text = f"the store has a table {name!r}, and the manifest no (healthy) table of this name"
+    if renamed:
+        text += f"; {renamed[0]!r} has the same source table: if it was renamed, it begins a new history of its own"
+    elif near := did_you_mean(name, known):
+        text += f"; {near}"
+    return f"{text}; `python -m logical_warehouse tables drop {name}` would free its memory"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``tables`` and ``tables drop`` to the command line."""
+    parser = subparsers.add_parser("tables", help="compare the tables of manifest and store; drop one of the store")
+    parser.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
+    parser.set_defaults(execute=_list)
+    drop = parser.add_subparsers(metavar="drop").add_parser(
+        "drop", help="remove from the store a table that the manifest does not have (any more)"
+    )
+    drop.add_argument("table", help="its name in the store")
+    drop.add_argument("--yes", action="store_true", help="do not ask for the name again")
+    drop.set_defaults(execute=_drop)
+
+
+def _healthy(path: Path) -> Manifest:
+    """:raises PermanentError: the manifest has problems: a table with one would look as if it were not there."""
+    loaded = load_manifest(path)
+    if loaded.problems or loaded.manifest is None:
+        raise PermanentError("\n".join(str(problem) for problem in loaded.problems))
+    return loaded.manifest
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    manifest = _healthy(arguments.manifest)
+    files, folder = store_files(manifest.store), tables_path(manifest.store)
+    names = files.folders(folder)
+    shown = Table("table", "in the source", "dates", "newest", "MB", "", title=f"Tables of {manifest.store.uri}")
+    for name in (*manifest.tables, *(name for name in names if name not in manifest.tables)):
+        stored = read_stored_table(files, folder, name) if name in names else None
+        source_table = manifest.tables[name].table if name in manifest.tables else (stored and stored.source_table)
+        records = stored.records if stored is not None else ()
+        shown.add_row(
+            name,
+            source_table or "",
+            str(len(records)),
+            records[-1].as_of if records else "",
+            f"{stored.bytes / 1e6:.1f}" if stored is not None else "",
+            _state(name, records, manifest),
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+    return 0
+
+
+def _state(name: str, records: Collection[SnapshotRecord], manifest: Manifest) -> str:
+    if name not in manifest.tables:
+        return "only in the store"
+    return "" if records else "never captured"
+
+
+def _drop(arguments: argparse.Namespace) -> int:
+    manifest = _healthy(arguments.manifest)
+    files, folder, name = store_files(manifest.store), tables_path(manifest.store), arguments.table
+    if name in manifest.tables:
+        raise PermanentError(
+            f"{arguments.manifest} has the table {name!r}, whose runs would write it again; take it out of there, or "
+            "give it a new name, first."
+        )
+    names = files.folders(folder)
+    if name not in names:
+        hint = did_you_mean(name, names)
+        raise PermanentError(f"The store has no table {name!r}{f'; {hint}' if hint else '.'}")
+    stored = read_stored_table(files, folder, name)
+    records = stored.records if stored is not None else ()
+    print(f"{name}: {len(records)} as-of dates, {sum(record.bytes for record in records) / 1e6:.1f} MB")
+    if not arguments.yes and input("Type its name to drop it for good: ") != name:
+        print("nothing was dropped")
+        return 1
+    # The metadata first: then it is no table any more, whatever happens next.
+    if "metadata" in files.folders(f"{folder}/{name}"):
+        files.remove(f"{folder}/{name}/metadata")
+    files.remove(f"{folder}/{name}")
+    print(f"{name}: dropped")
+    return 0

@@ -1,0 +1,202 @@
+"""Columns of a run branch that the published table does not have: Iceberg schemas beside the current one.
+
+Spark writes a table's current schema only, and shows it to everyone. A capture with other columns must change nothing
+for readers before it is published, nor for runs of other dates beside it. So its schema is added to the table's
+metadata without being made current; its data files are written through a transaction that is never committed; and one
+commit puts them onto the run branch, in an Iceberg snapshot of that schema, with which it is read ever after.
+Publishing makes the schema current where ``main`` then needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql.types import StructType
+
+from warehouse.failures import BranchGone, ColumnsMoved
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
+from warehouse.job_spec import StoreSpec
+from warehouse.jvm import jvm_of
+from warehouse.kinds import Kind, kind_stored_as
+from warehouse.records import records_of
+from warehouse.source_read import AS_OF_COLUMN
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def kinds_of(session: SparkSession, schema: Any) -> dict[str, Kind]:
+    """Kinds of the columns of an ``org.apache.iceberg.Schema`` by name, in its order; without the label."""
+    converted = jvm_of(session).org.apache.iceberg.spark.SparkSchemaUtil.convert(schema)
+    fields = StructType.fromJson(json.loads(converted.json())).fields
+    return {field.name: kind_stored_as(field.dataType.simpleString()) for field in fields if field.name != AS_OF_COLUMN}
+
+
+def add_schema(session: SparkSession, store: StoreSpec, table_name: str, wanted: StructType) -> int:
+    """Add a schema with the columns ``wanted``, and the label if the table has it; returns its id.
+
+    A column keeps its id where its type stays or widens, also if only another run's schema has it yet: both runs'
+    files then agree. Any other is a new column, whatever had its name before.
+    """
+
+    def change() -> int:
+        table = load_existing_table(session, store, table_name)
+        base = table.operations().current()
+        schema = _with_ids(session, table, base, wanted)
+        changed = jvm_of(session).org.apache.iceberg.TableMetadata.buildFrom(base).addSchema(schema).build()
+        if len(changed.schemas()) != len(base.schemas()):
+            table.operations().commit(base, changed)
+        return next(int(one.schemaId()) for one in changed.schemas() if one.sameSchema(schema))
+
+    return commit_with_retries(change)
+
+
+def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFrame) -> list[Any]:
+    """Write ``frame`` in a schema of a loaded table as data files that nothing refers to yet."""
+    jvm = jvm_of(session)
+    uncommitted = begin(session, table, table.schemas().get(schema_id)).table()
+    before = uncommitted.currentSnapshot()
+    # What DataFrameWriterV2.append() does, for a table that no catalog has.
+    none = jvm.scala.Option.empty()
+    relation = jvm.org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation.create(
+        jvm.org.apache.iceberg.spark.source.SparkTable(uncommitted), none, none
+    )
+    options = jvm.org.apache.spark.api.python.PythonUtils.toScalaMap({})
+    append = jvm.org.apache.spark.sql.catalyst.plans.logical.AppendData.byName(
+        relation, frame._jdf.queryExecution().analyzed(), options
+    )
+    jvm.org.apache.spark.sql.classic.Dataset.ofRows(session._jsparkSession, append)
+    written = uncommitted.currentSnapshot()
+    if written is None or (before is not None and written.snapshotId() == before.snapshotId()):
+        return []
+    files = list(written.addedDataFiles(uncommitted.io()))
+    # The transaction's own manifests are of no more use, and would stay in memory.
+    for manifest in written.allManifests(uncommitted.io()):
+        if manifest.snapshotId() == written.snapshotId():
+            uncommitted.io().deleteFile(manifest.path())
+    uncommitted.io().deleteFile(written.manifestListLocation())
+    return files
+
+
+def replace_on_branch(
+    session: SparkSession,
+    store: StoreSpec,
+    branch: str,
+    table_name: str,
+    *,
+    files: list[Any],
+    schema_id: int,
+    as_of: str | None,
+) -> None:
+    """Put data files of the schema ``schema_id`` onto ``branch``: instead of the interval ``as_of``, or of all rows.
+
+    :raises BranchGone: a later try of the run replaced the branch.
+    """
+    expressions = jvm_of(session).org.apache.iceberg.expressions.Expressions
+
+    def change() -> None:
+        table = load_existing_table(session, store, table_name)
+        if branch_head(table, branch) is None:
+            raise BranchGone(table_name, branch)
+        base = table.operations().current()
+        transaction = begin(session, table, table.schemas().get(schema_id))
+        overwrite = transaction.newOverwrite().toBranch(branch)
+        overwrite.overwriteByRowFilter(
+            expressions.alwaysTrue() if as_of is None else expressions.equal(AS_OF_COLUMN, as_of)
+        )
+        for file in files:
+            overwrite.addFile(file)
+        overwrite.commit()
+        end(session, table, base, transaction, base.schema())
+
+    commit_with_retries(change)
+
+
+def schema_to_publish(session: SparkSession, table: Any, name: str, schema_id: int, *, is_interval: bool) -> Any | None:
+    """The schema that a loaded table needs for ``main`` to show what was written in ``schema_id``; None: the current.
+
+    That of an interval table has all columns of its intervals.
+
+    :raises ColumnsMoved: another run published another column under the name of one of an interval table.
+    """
+    current, written = table.schema(), table.schemas().get(schema_id)
+    if written.schemaId() == current.schemaId():
+        return None
+    if not is_interval or not records_of(table):
+        return written
+    # By the name as Spark compares it.
+    fields = {field.name().lower(): field for field in current.columns()}
+    for field in written.columns():
+        known = fields.setdefault(field.name().lower(), field)
+        if known.fieldId() != field.fieldId() or known.name() != field.name():
+            raise ColumnsMoved(name, field.name())
+        if _widens(session, known.type(), field.type()):
+            fields[field.name().lower()] = field
+        elif not _widens(session, field.type(), known.type()):
+            raise ColumnsMoved(name, field.name())
+    merged = jvm_of(session).org.apache.iceberg.Schema(list(fields.values()))
+    return None if merged.sameSchema(current) else merged
+
+
+def begin(session: SparkSession, table: Any, schema: Any) -> Any:
+    """A transaction of ``table`` in which ``schema`` is the current one; finish it with :func:`end`."""
+    transaction = table.newTransaction()
+    operations = transaction.table().operations()
+    current = operations.current()
+    operations.commit(current, _with_current(session, current, schema))
+    return transaction
+
+
+def end(session: SparkSession, table: Any, base: Any, transaction: Any, schema: Any) -> None:
+    """Commit what ``transaction`` holds, with ``schema`` as the table's current one, if it still stands at ``base``.
+
+    Not by ``commitTransaction``: where another writer was faster, that replays its updates, but not the schema. This
+    fails with ``CommitFailedException`` then.
+    """
+    staged = transaction.table().operations().current()
+    table.operations().commit(base, _with_current(session, staged, schema))
+
+
+def _with_ids(session: SparkSession, table: Any, base: Any, wanted: StructType) -> Any:
+    jvm = jvm_of(session)
+    optional = getattr(jvm.org.apache.iceberg.types, "Types$NestedField").optional
+    as_java = jvm.org.apache.spark.sql.types.StructType.fromJson(wanted.json())
+    types = {
+        field.name(): field.type() for field in jvm.org.apache.iceberg.spark.SparkSchemaUtil.convert(as_java).columns()
+    }
+    current = {field.name(): field for field in table.schema().columns()}
+    if AS_OF_COLUMN in current:
+        # In the order in which publishing leaves them, since a digest of rows depends on it.
+        stored = {
+            name: types.get(name, field.type()) for name, field in current.items() if name in (*types, AS_OF_COLUMN)
+        }
+        types = stored | types
+    next_id, fields = int(base.lastColumnId()) + 1, []
+    for name, kind in types.items():
+        known = current.get(name)
+        if known is None or not (known.type().equals(kind) or _widens(session, known.type(), kind)):
+            known = _field_of_any_schema(base, name, kind)
+        field_id = next_id if known is None else int(known.fieldId())
+        next_id += known is None
+        fields.append(optional(field_id, name, kind))
+    return jvm.org.apache.iceberg.Schema(fields)
+
+
+def _field_of_any_schema(base: Any, name: str, kind: Any) -> Any | None:
+    for schema in base.schemas():
+        field = schema.findField(name)
+        if field is not None and field.type().equals(kind):
+            return field
+    return None
+
+
+def _widens(session: SparkSession, before: Any, after: Any) -> bool:
+    return bool(jvm_of(session).org.apache.iceberg.types.TypeUtil.isPromotionAllowed(before, after.asPrimitiveType()))
+
+
+def _with_current(session: SparkSession, metadata: Any, schema: Any) -> Any:
+    """``metadata`` with ``schema`` as the current one, added where it has none like it."""
+    builder = jvm_of(session).org.apache.iceberg.TableMetadata.buildFrom(metadata)
+    last_column = max(int(metadata.lastColumnId()), int(schema.highestFieldId()))
+    return builder.setCurrentSchema(schema, last_column).build()

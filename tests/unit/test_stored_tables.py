@@ -1,0 +1,146 @@
+"""Tables that the store has and the manifest does not: listed, told of, and dropped when somebody says so twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from logical_warehouse.cli import main
+from logical_warehouse.manifest import Store
+from logical_warehouse.store_files import LocalFiles
+from logical_warehouse.stored_tables import unknown_tables
+from warehouse.job_spec import SnapshotRecord, to_json
+
+MANIFEST = """\
+version: 1
+sources: {{shop: {{connection: shop, budget: 3}}}}
+store: {{uri: 'file://{store}'}}
+defaults: {{source: shop, schedule: "@daily", start: 2013-06-01}}
+tables:
+  orders: {{table: public.orders, history: current}}
+  clients: {{table: public.customers, history: current}}
+"""
+
+
+def record(table: str, as_of: str) -> SnapshotRecord:
+    moment = f"{as_of}T00:00:00Z"
+    return SnapshotRecord(
+        table=table,
+        as_of=as_of,
+        start=moment,
+        end=moment,
+        history="current",
+        rows=1,
+        source_rows=1,
+        bytes=3_000_000,
+        files=1,
+        digest="",
+        captured_at=moment,
+        published_at=moment,
+        source="shop",
+        source_position="",
+        consistency="snapshot",
+        late=False,
+        schedule="@daily",
+        dag_id="d",
+        run_id="r",
+        branch="b",
+        iceberg_snapshot_id=1,
+    )
+
+
+def store_table(store: Path, name: str, source_table: str, *dates: str) -> Path:
+    """A table's folder as Iceberg leaves it, its hint one commit behind."""
+    folder = store / "snapshots" / name
+    (folder / "metadata").mkdir(parents=True)
+    (folder / "data").mkdir()
+    (folder / "data" / "rows.parquet").write_bytes(b"rows")
+    records = [record(name, as_of) for as_of in dates]
+    properties = {one.property_name: to_json(one) for one in records} | {"warehouse.source_table": source_table}
+    for version, kept in ((1, {}), (2, properties)):
+        (folder / "metadata" / f"v{version}.metadata.json").write_text(json.dumps({"properties": kept}))
+    (folder / "metadata" / "version-hint.text").write_text("1")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "store"
+    store_table(folder, "orders", "public.orders", "2013-06-02", "2013-06-01")
+    store_table(folder, "customers", "public.customers", "2013-06-01")
+    return folder
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, store: Path) -> Path:
+    path = tmp_path / "m.yaml"
+    path.write_text(MANIFEST.format(store=store), encoding="utf-8")
+    return path
+
+
+def test_the_list(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "--manifest", str(manifest)]) == 0
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in capsys.readouterr().out.splitlines()]
+    assert [row for row in rows if len(row) == 6] == [
+        ["orders", "public.orders", "2", "2013-06-02", "6.0", ""],
+        ["clients", "public.customers", "0", "", "", "never captured"],
+        ["customers", "public.customers", "1", "2013-06-01", "3.0", "only in the store"],
+    ]
+
+
+def test_a_renamed_table_is_recognised_by_its_source_table(store: Path) -> None:
+    known = {"orders": "public.orders", "clients": "public.customers"}
+    (said,) = unknown_tables(LocalFiles(), Store(uri=f"file://{store}"), known, ["clients"])
+    assert "the store has a table 'customers'" in said and "'clients' has the same source table" in said
+    (said,) = unknown_tables(
+        LocalFiles(), Store(uri=f"file://{store}"), {"orders": "x.y", "customer": "x.z"}, ["orders"]
+    )
+    assert "did you mean 'customer'?" in said and "tables drop customers" in said
+
+
+def test_a_store_without_tables_says_nothing(tmp_path: Path) -> None:
+    assert not list(unknown_tables(LocalFiles(), Store(uri=f"file://{tmp_path}/none"), {"a": "b.c"}, ["a"]))
+
+
+def test_dropping_asks_for_the_name_again(
+    manifest: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drop = ["tables", "--manifest", str(manifest), "drop", "customers"]
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    assert main(drop) == 1 and (store / "snapshots" / "customers" / "metadata").exists()
+    monkeypatch.setattr("builtins.input", lambda _: "customers")
+    assert main(drop) == 0 and not (store / "snapshots" / "customers").exists()
+    assert "customers: 1 as-of dates, 3.0 MB" in capsys.readouterr().out
+    assert (store / "snapshots" / "orders" / "data" / "rows.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("orders", "has the table 'orders', whose runs would write it again"),
+        ("costumers", "The store has no table 'costumers'; did you mean 'customers'?"),
+        ("../store", "The store has no table '../store'"),
+    ],
+)
+def test_what_is_not_dropped(
+    manifest: Path, store: Path, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    assert main(["tables", "--manifest", str(manifest), "drop", name, "--yes"]) == 1
+    assert words in capsys.readouterr().err
+    assert {path.name for path in (store / "snapshots").iterdir()} == {"orders", "customers"}
+
+
+def test_a_manifest_with_problems_drops_nothing(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table with a problem would look as if the manifest did not have it."""
+    manifest.write_text(manifest.read_text() + "  customers: {table: public.customers, histroy: current}\n")
+    assert main(["tables", "--manifest", str(manifest), "drop", "customers", "--yes"]) == 1
+    assert "histroy" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_looked_into_says_what_to_do(
+    manifest: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest.write_text(manifest.read_text().replace(f"file://{store}", "hdfs://name/warehouse"))
+    assert main(["tables", "--manifest", str(manifest)]) == 1
+    assert "DROP TABLE … PURGE" in capsys.readouterr().err
