@@ -74,7 +74,8 @@ def _fixed(captured: Captured, value: str) -> str:
 
 def _bits(value: str) -> str:
     """The IEEE bits as a signed number: a point in binary holds them, lowest byte first, behind five other bytes."""
-    point = f"hex(ST_AsWKB(POINT({value}, 0)))"
+    # MariaDB sends -0 as 0; to add nothing makes it one here, too.
+    point = f"hex(ST_AsWKB(POINT({value} + 0, 0)))"
     # From the ninth byte of the number, which is its last, back to the first; two digits a byte, counted from 1.
     digits = ", ".join(f"substr({point}, {at}, 2)" for at in range(25, 9, -2))
     return f"CAST(conv(concat({digits}), 16, -10) AS SIGNED)"
