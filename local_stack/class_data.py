@@ -1,28 +1,33 @@
 """The class-data archive (AppCDS) that shortens the start of every Spark driver.
 
-An archive fits one Java, one class path and one set of jars; all three are in its name. The JVM ignores one that does
-not fit (``-Xshare:auto``).
+An archive fits one Java, one class path and one set of jars down to their times; they are in its name, with the
+application that makes it. The JVM ignores one that does not fit (``-Xshare:auto``), and then starts as slowly as
+without any.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from local_stack.alluxio import SHARED_MEMORY
 from local_stack.errors import StackError
-from local_stack.jars import cache_directory, ensure_jars
+from local_stack.jars import cache_directory, ensure_jars, pyspark_jars
 from local_stack.java import java_program
 from local_stack.spark import submit
+
+_APPLICATION = Path(__file__).with_name("class_data_job.py")
 
 
 def class_data_archive() -> Path:
     """Where the archive for this environment, Java and set of jars is, or would be."""
     java = java_program()
-    parts = [str(java), str(java.stat().st_mtime_ns), sys.prefix, str(ensure_jars("spark"))]
+    # A reinstalled Spark has the same jars with other times, which the JVM refuses.
+    files = [java, *(jar for folder in (pyspark_jars(), ensure_jars("spark")) for jar in sorted(folder.iterdir()))]
+    parts = [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    parts.append(_APPLICATION.read_text())
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return cache_directory() / "class-data" / f"spark-{digest}.jsa"
 
@@ -40,8 +45,8 @@ def ensure_class_data_archive(report: Callable[[str], None] = print) -> Path:
     with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SHARED_MEMORY) as scratch:
         made = Path(scratch, "spark.jsa")
         submit(
-            Path(__file__).with_name("class_data_job.py"),
-            ["warehouse.snapshots.class_data", "jdbc:postgresql://127.0.0.1:1/none"],
+            _APPLICATION,
+            ["warehouse.snapshots.class_data", str(ensure_jars("spark"))],
             store=f"file://{scratch}/store",
             java_options=f"-XX:ArchiveClassesAtExit={made}",
         )

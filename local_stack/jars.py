@@ -213,9 +213,17 @@ def _run_ivy(ivy_file: str, work: Path, pattern: str, *, poms: bool) -> None:
         raise StackError(f"downloading jars from {repository} failed: {reason.strip(': ')}; run it again to resume")
 
 
-def _ivy_class_path() -> str:
+def pyspark_jars() -> Path:
+    """Folder of the jars that pyspark brings.
+
+    :raises StackError: there is no pyspark.
+    """
     pyspark = find_spec("pyspark")
     if pyspark is None or pyspark.origin is None:
         raise StackError("pyspark is not installed in this environment; run `make setup`")
-    folder = Path(pyspark.origin).parent / "jars"
+    return Path(pyspark.origin).parent / "jars"
+
+
+def _ivy_class_path() -> str:
+    folder = pyspark_jars()
     return os.pathsep.join(str(file) for name in ("ivy-*", "commons-cli-*") for file in folder.glob(f"{name}.jar"))
