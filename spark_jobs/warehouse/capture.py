@@ -124,7 +124,7 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
 
 
 def _write_from_splits(
-    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int | None
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int
 ) -> Written:
     """Through Spark's own connections, one for each split."""
     table, source = read.table, state.source

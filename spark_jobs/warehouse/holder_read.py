@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 def write_from_holder(
-    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int | None
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int
 ) -> Written:
     """Read the table through the holder and write it to the run branch, as ``write_run_branch`` does with a frame.
 
-    :param schema_id: the Iceberg schema to write in; None for the table's current one.
+    :param schema_id: the Iceberg schema to write in.
     :raises JobError: the source ended the connection, or the store refused the file.
     """
     store, as_of = job.store, job.interval.as_of
     name, source = read.table.name, state.source
     table = load_existing_table(session, store, name)
-    schema = table.schema() if schema_id is None else table.schemas().get(schema_id)
+    schema = table.schemas().get(schema_id)
     stored = [str(field.name()) for field in schema.columns()]
     sql, travelling = _statement(state, read, stored, as_of)
     metrics = jvm_of(session).org.apache.spark.executor.InputMetrics()
@@ -60,7 +60,7 @@ def write_from_holder(
                 job.run.branch,
                 name,
                 files=[file] if rows else [],
-                schema_id=int(schema.schemaId()),
+                schema_id=schema_id,
                 as_of=as_of if AS_OF_COLUMN in stored else None,
             )
     finally:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
 from pyspark.sql.types import StringType, StructField, StructType
 
 from warehouse.branch_schema import add_schema, kinds_of, replace_on_branch, write_files
+from warehouse.failures import BranchGone
 from warehouse.iceberg_api import (
     branch_head,
     commit_with_retries,
@@ -46,10 +47,10 @@ def ensure_table(
     *,
     source: SourceSpec,
     interval: IntervalSpec,
-) -> int | None:
+) -> int:
     """Create the table with the columns of ``schema``, or see whether it may take them; what is published stays as is.
 
-    :returns: id of the Iceberg schema that the run branch must be written in; None for the table's current one.
+    :returns: id of the Iceberg schema that the run branch must be written in.
     :raises TableRedefined: the manifest means another table than the one stored.
     :raises SchemaChanged: the table's columns differ, and its policy does not take that.
     :raises ColumnsLost: the interval was published with a column that is gone.
@@ -66,7 +67,7 @@ def ensure_table(
     wanted = {field.name: kind_stored_as(field.dataType.simpleString()) for field in schema.fields}
     changes = changes_between(stored, wanted)
     if not changes:
-        return None
+        return int(existing.schema().schemaId())
     if records:
         ensure_allowed(table.name, changes, stored, table.history.mode, table.schema_policy)
         if table.history.mode == "interval" and interval.as_of in records:
@@ -112,29 +113,41 @@ def write_run_branch(
     *,
     frame: DataFrame,
     as_of: str,
-    schema_id: int | None = None,
+    schema_id: int,
 ) -> Written:
     """Read ``frame`` and write it to the run branch: its interval for interval tables, else the whole table.
 
     :param schema_id: what :func:`ensure_table` returned.
     """
-    target = f"{quoted(store.identifier(table.name))}.`branch_{run.branch}`"
-    is_interval = table.history.mode == "interval"
-    if is_interval:
-        frame = frame.withColumn(AS_OF_COLUMN, F.lit(as_of))
-    if schema_id is not None:
-        files = write_files(session, load_existing_table(session, store, table.name), schema_id, frame)
-        label = as_of if is_interval else None
-        replace_on_branch(session, store, run.branch, table.name, files=files, schema_id=schema_id, as_of=label)
-    elif is_interval:
-        frame.writeTo(target).overwrite(F.col(AS_OF_COLUMN) == F.lit(as_of))
+    label = as_of if table.history.mode == "interval" else None
+    if label is not None:
+        frame = frame.withColumn(AS_OF_COLUMN, F.lit(label))
+    replaced = F.lit(True) if label is None else F.col(AS_OF_COLUMN) == F.lit(label)
+    before = load_existing_table(session, store, table.name)
+    if int(before.schema().schemaId()) == schema_id:
+        frame.writeTo(f"{quoted(store.identifier(table.name))}.`branch_{run.branch}`").overwrite(replaced)
+        files = None
     else:
-        frame.writeTo(target).overwrite(F.lit(True))
-    written = load_existing_table(session, store, table.name)
-    head = branch_head(written, run.branch)
-    assert head is not None, "the write above committed to this branch"
-    summary = written.snapshot(head).summary()
-    return Written(head, int(summary.get("added-records") or 0), int(summary.get("added-files-size") or 0))
+        files = write_files(session, before, schema_id, frame)
+    head = _branch_snapshot(session, store, run, table.name)
+    if files is None and int(head.schemaId()) != schema_id:
+        # While it was written another run published other columns, and Iceberg took those for its own.
+        files = list(head.addedDataFiles(before.io()))
+    if files is not None:
+        replace_on_branch(session, store, run.branch, table.name, files=files, schema_id=schema_id, as_of=label)
+        head = _branch_snapshot(session, store, run, table.name)
+    summary = head.summary()
+    return Written(
+        int(head.snapshotId()), int(summary.get("added-records") or 0), int(summary.get("added-files-size") or 0)
+    )
+
+
+def _branch_snapshot(session: SparkSession, store: StoreSpec, run: RunSpec, table_name: str) -> Any:
+    table = load_existing_table(session, store, table_name)
+    head = branch_head(table, run.branch)
+    if head is None:
+        raise BranchGone(table_name, run.branch)
+    return table.snapshot(head)
 
 
 def quoted(identifier: str) -> str:

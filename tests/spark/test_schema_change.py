@@ -15,6 +15,7 @@ from logical_warehouse.plan import make_plan
 from logical_warehouse.store_files import AlluxioFiles, store_files
 from logical_warehouse.stored_tables import unknown_tables
 from pyspark.sql import DataFrame, SparkSession
+from warehouse import source_read
 from warehouse.coverage import MissingIntervals
 from warehouse.failures import ColumnsLost, ColumnsMoved, SchemaChanged, TableRedefined, UnsupportedColumn
 from warehouse.iceberg_api import load_existing_table, load_table
@@ -23,6 +24,7 @@ from warehouse.reading import read_as_of
 
 from local_stack.alluxio import Alluxio
 from tests.spark.databases import MariadbDatabase, PostgresDatabase
+from tests.spark.gates import ROWS, accounts, closed_gate, wait_for_readers
 from tests.spark.runs import Runs, interval
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
@@ -214,6 +216,27 @@ def test_columns_that_cannot_stand_beside_each_other_are_found_at_publishing(tmp
     with pytest.raises(ColumnsMoved, match="'extra'"):
         runs.validate([first], DAYS[1], captured)
     assert list(runs.records()) == [DAYS[0], DAYS[2]]
+
+
+def test_a_date_that_is_published_during_a_capture_changes_none_of_its_columns(
+    tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmpfs_runs
+    monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
+    accounts(runs)
+    table = replace(runs.table("accounts", mode="current", filter="at_gate(id)"), schema_policy="evolve")
+    fewer = replace(table, columns=table.columns[:1], filter=None)
+    runs.publish(replace(table, filter=None), DAYS[0])
+    with ThreadPoolExecutor(1) as pool, closed_gate(runs) as open_gate:
+        capture = pool.submit(runs.snapshot, [table], DAYS[2])
+        wait_for_readers(runs, capture, 1)
+        runs.publish(fewer, DAYS[1])
+        assert runs.rows("accounts").columns == ["id"]
+        open_gate()
+        runs.validate([table], DAYS[2], capture.result(timeout=120))
+    read = {day: read_as_of(runs.session, runs.store, "accounts", day) for day in DAYS}
+    assert [frame.columns for frame in read.values()] == [["id", "amount"], ["id"], ["id", "amount"]]
+    assert read[DAYS[2]].selectExpr("sum(amount)").collect()[0][0] == 100 * ROWS
 
 
 def test_what_was_never_published_binds_nobody(tmpfs_runs: Runs) -> None:
