@@ -12,10 +12,11 @@ from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.failures import CapturedTooLate, ColumnsLost, IntervalNotOver
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
+from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec, to_json
 from warehouse.progress import progress_lines
-from warehouse.records import read_records
+from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
 from warehouse.store_directory import prepare_store
@@ -60,13 +61,20 @@ def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
 def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[SnapshotJob]:
     """For each earlier interval that is published the job that captures it again.
 
-    What was never captured stays missing, and what retention ended does not come back.
+    What was never captured stays missing; what retention ended, or is about to end, does not come back.
     """
     if not table.earlier:
         return []
     with store_errors(job.store.uri, table.name):
-        published = read_records(session, job.store, table.name)
-    return [job.of(interval) for interval in table.earlier if interval.as_of in published]
+        stored = load_table(session, job.store.identifier(table.name))
+        if stored is None:
+            return []
+        published, retained_from = records_of(stored), properties_of(stored).get(RETAINED_FROM, "")
+    return [
+        job.of(interval)
+        for interval in table.earlier
+        if interval.as_of in published and interval.start >= retained_from
+    ]
 
 
 def _capture_or_leave(

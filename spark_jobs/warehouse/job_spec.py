@@ -361,7 +361,7 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class ValidateResult:
-    """Answer to a :class:`ValidateJob`, in the order of its tables; of each, the run's interval before earlier ones.
+    """Answer to a :class:`ValidateJob`: earlier intervals first, then the run's own in the order of its tables.
 
     ``report``: path of the comparisons in the store, a JSON list of ``warehouse.fingerprints.Comparison``.
     """

@@ -64,7 +64,8 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
     tables = {table.name: table for table in job.tables}
     captures = [
         (job if capture.again is None else job.of(capture.again), tables[capture.table], capture)
-        for capture in job.captures
+        # Earlier intervals first: what expires with the run's own one are also the branches of those left as they are.
+        for capture in sorted(job.captures, key=lambda capture: capture.again is None)
     ]
     report = f"{job.result_path.removesuffix('.json')}-comparisons.json"
     validated: list[tuple[ValidateJob, TableSpec, Validated | PublishedTable]] = []

@@ -59,13 +59,15 @@ def test_what_changed_is_published_again_and_nothing_else(tmpfs_runs: Runs, caps
     published = run(runs, DAYS[4], 3)
 
     # 3 June was never captured and stays missing, 1 June lies before the three, 4 June is as it was.
-    assert [(one.record.as_of, one.again) for one in published] == [(DAYS[4], False), (DAYS[1], True)]
+    assert [(one.record.as_of, one.again) for one in published] == [(DAYS[1], True), (DAYS[4], False)]
     assert list(runs.records()) == [DAYS[0], DAYS[1], DAYS[3], DAYS[4]]
     assert {day: record for day, record in runs.records().items() if day in (DAYS[0], DAYS[3])} == {
         day: before_it[day] for day in (DAYS[0], DAYS[3])
     }
     assert published[1].record.run_id == published[0].record.run_id == f"run {DAYS[4]}"
-    assert (published[1].record.rows, runs.records()[DAYS[1]]) == (9, published[1].record)
+    assert (published[0].record.rows, runs.records()[DAYS[1]]) == (9, published[0].record)
+    # What was written for nothing is gone from memory, too: 4 June.
+    assert runs.data_files() == runs.live_files()
     assert in_store(runs, DAYS[1]) == [*range(10, 15), *range(16, 20)]
     assert in_store(runs, DAYS[0]) == list(range(10))
     assert not [name for name in runs.references() if name.startswith("run_")]
@@ -93,7 +95,7 @@ def test_dates_in_random_order_while_rows_still_change(tmpfs_runs: Runs) -> None
         again = [one for one in before(day, 2) if one in expected]
         differ = [one for one in again if in_source(runs, one) != expected[one]]
         published = run(runs, day, 2, name=f"step {step}")
-        assert [one.record.as_of for one in published] == [day, *differ], (step, day)
+        assert [one.record.as_of for one in published] == [*differ, day], (step, day)
         expected |= {one: in_source(runs, one) for one in (day, *again)}
         assert {one: in_store(runs, one) for one in expected} == expected
 
@@ -110,10 +112,10 @@ def test_a_retry_adopts_what_was_published_and_finds_the_rest_unchanged(tmpfs_ru
     first = runs.validate([spec], DAYS[3], captured).published
     second = runs.validate([spec], DAYS[3], captured, attempt=2).published
 
-    assert [(one.record.as_of, one.adopted) for one in first] == [(DAYS[3], False), (DAYS[1], False)]
+    assert [(one.record.as_of, one.adopted) for one in first] == [(DAYS[1], False), (DAYS[3], False)]
     assert [(one.record.as_of, one.adopted, one.again) for one in second] == [
-        (DAYS[3], True, False),
         (DAYS[1], True, True),
+        (DAYS[3], True, False),
     ]
     assert [one.record for one in second] == [one.record for one in first]
 
@@ -141,7 +143,7 @@ def test_two_runs_capture_the_same_date_again(runs: Runs) -> None:
     late = runs.snapshot([specs[DAYS[3]]], DAYS[3])
     assert [one.again and one.again.as_of for one in late.captures] == [None, DAYS[1]]
 
-    (_, again) = runs.validate([specs[DAYS[3]]], DAYS[3], late).published
+    (again, _) = runs.validate([specs[DAYS[3]]], DAYS[3], late).published
     (own,) = runs.validate([specs[DAYS[2]]], DAYS[2], early).published
     assert (own.record.as_of, again.record.as_of) == (DAYS[2], DAYS[1])
     assert in_store(runs, DAYS[1]) == [*range(10, 15), 17, 18, 19]

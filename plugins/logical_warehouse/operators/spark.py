@@ -172,9 +172,9 @@ class ValidateOperator(SparkJobOperator):
         )
         answer = self.submit(context, job, small=_is_small(frozen))
         assert answer.validate is not None
-        for table, (own, *again) in _by_table(answer.validate).items():
+        for table, (*again, own) in _by_table(answer.validate).items():
             event = context["outlet_events"][Asset(name=table, uri=asset_uri(self.store, table))]
-            event.add_partitions([record.as_of for record in (own, *again)])
+            event.add_partitions([record.as_of for record in (*again, own)])
             # All dates of an asset that one task emits share one extra.
             event.extra = dataclasses.asdict(own)
             if again:
@@ -229,7 +229,7 @@ class TrainOperator(SparkJobOperator):
 
 
 def _by_table(result: ValidateResult) -> dict[str, list[SnapshotRecord]]:
-    """Records of each table: of the run's own interval first, then of earlier ones that it published again."""
+    """Records of each table: of the earlier intervals that the run published again, last that of its own."""
     records: dict[str, list[SnapshotRecord]] = {}
     for published in result.published:
         records.setdefault(published.record.table, []).append(published.record)
