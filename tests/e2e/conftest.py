@@ -54,7 +54,18 @@ def _prepare(stack: Stack) -> None:
             "CREATE VIEW public.too_big AS SELECT now() AS happened, repeat('x', 100) AS filler "
             "FROM generate_series(1, 1000000000) AS g(n)"
         )
-        cursor.execute(f"GRANT SELECT ON public.too_big TO {nycflights.READER}")
+        cursor.execute(
+            "CREATE TABLE public.prices (article text, price integer, valid_from timestamptz, valid_to timestamptz);"
+            "INSERT INTO public.prices VALUES "
+            "('bread', 1, '2013-05-01 00:00Z', '2013-06-02 00:00Z'), ('bread', 2, '2013-06-02 00:00Z', NULL), "
+            "('milk', 3, '2013-06-03 23:59:59.999999Z', NULL), ('tea', 4, '2013-06-04 00:00Z', NULL), "
+            "('salt', 5, '2013-01-01 00:00Z', '2013-06-03 12:00Z');"
+            "CREATE TABLE public.notes (id integer, at timestamptz NOT NULL);"
+            "INSERT INTO public.notes SELECT n, '2013-06-01 00:00Z'::timestamptz + n * interval '6 hours' "
+            "FROM generate_series(0, 11) n"
+        )
+        for table in ("too_big", "prices", "notes"):
+            cursor.execute(f"GRANT SELECT ON public.{table} TO {nycflights.READER}")
     api = stack.airflow.api()
     api.put_connection(
         Connection(

@@ -22,6 +22,10 @@ CASES = {
     "missing_column": (AS_OF, PERMANENT, "table missing_column: public.flights has no column 'no_such_column'"),
     "too_big": (AS_OF, PERMANENT, "too_big does not fit into the store: about "),
     "current_only": (AS_OF, PERMANENT, "current_only cannot be captured as of 2013-06-01: its history is 'current'"),
+    "travelled": (
+        AS_OF, PERMANENT,
+        "table travelled: postgresql keeps no history of its tables that SQL can ask for, so its history cannot be",
+    ),
     "unreachable": (AS_OF, "AirflowException", "source unreachable cannot be reached"),
     "wrong_password": (AS_OF, PERMANENT, "source wrong_password refuses user 'warehouse_reader': wrong user or"),
     "no_connection": (
