@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from warehouse.dialects import Dialect, DialectError, dialect_of_url
 from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.dialect import all_of
+from warehouse.dialects.jdbc_metadata import described_columns
 from warehouse.failures import (
     IntervalNotExpressible,
     MissingColumn,
@@ -53,6 +54,12 @@ class SourceProbe:
                 f"The source {source.name} ({address.url.split(':')[1]}) is not known to hold one state for a reader; "
                 "set its consistency to best_effort in the manifest, and every record will say so."
             )
+        self.driver = source.driver or self.dialect.driver_class
+        if not self.driver:
+            raise PermanentError(
+                f"The source {source.name} ({address.url.split(':')[1]}) needs the class of its JDBC driver; "
+                "name it as its driver in the manifest."
+            )
         self._connection: Any = None
 
     def __enter__(self) -> SourceProbe:
@@ -62,7 +69,7 @@ class SourceProbe:
         hook = JdbcHook(
             jdbc_conn_id=self.source.connection,
             driver_path=",".join(jar_files(self.jars)) or None,
-            driver_class=self.dialect.driver_class,
+            driver_class=self.driver,
         )
         try:
             self._connection = hook.get_conn()
@@ -91,7 +98,7 @@ class SourceProbe:
 
         :raises MissingTable, MissingColumn, NoPrivilege, UnsupportedColumn: as their names say.
         """
-        rows = self._query(self.dialect.columns_sql(table.source_schema, table.source_table), table)
+        rows = self._described(table)
         if not rows:
             raise MissingTable(table.name, table.table, self.source.name)
         self._ensure_held(table)
@@ -147,7 +154,7 @@ class SourceProbe:
         history = history_spec(table.history)
         types = {column.name: column for column in columns}
         if not types.keys() >= set(history.columns):
-            found = self._query(self.dialect.columns_sql(table.source_schema, table.source_table), table)
+            found = self._described(table)
             types |= {name: ColumnSpec(name, type_name) for name, type_name, _, _ in found}
         try:
             return history_rows(
@@ -161,6 +168,16 @@ class SourceProbe:
             )
         except DialectError as error:
             raise IntervalNotExpressible(table.name, str(error)) from error
+
+    def _described(self, table: Table) -> list[tuple[Any, ...]]:
+        sql = self.dialect.columns_sql(table.source_schema, table.source_table)
+        if sql is not None:
+            return self._query(sql, table)
+        try:
+            metadata = self._connection.jconn.getMetaData()
+            return list(described_columns(metadata, table.source_schema, table.source_table))
+        except Exception as error:  # noqa: BLE001  # as below
+            raise self._failure(error, table) from None
 
     def _ensure_held(self, table: Table) -> None:
         statement = self.dialect.state_refusal_sql(table.source_schema, table.source_table)
@@ -186,11 +203,11 @@ class SourceProbe:
         if state is None:
             if "not found" in str(error) or "ClassNotFound" in type(error).__name__:
                 return PermanentError(
-                    f"The JDBC driver {self.dialect.driver_class} of the source {self.source.name} is not in the jars "
+                    f"The JDBC driver {self.driver} of the source {self.source.name} is not in the jars "
                     f"folder {self.jars}; put its jar there."
                 )
             return RetryableError(f"The source {self.source.name} failed ({type(error).__name__}); see its log.")
-        cause = Cause(type(java).__name__, str(java), str(state))
+        cause = Cause(type(java).__name__, str(java), str(state), int(java.getErrorCode()))
         failure = source_failure([cause], self.source.name, self.address.user, table.name if table else None)
         assert failure is not None  # a cause with an SQLSTATE always maps to one
         return failure

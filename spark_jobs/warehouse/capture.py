@@ -34,7 +34,9 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     """
     started = time.monotonic()
     prepare_store(session, job.store)
-    with hold_source_state(session, job.source) as state:
+    asks_history = any(table.history.mode == "time_travel" for table in job.tables)
+    history_of = datetime.fromisoformat(job.interval.end) if asks_history else None
+    with hold_source_state(session, job.source, history_of=history_of) as state:
         print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
         _refuse_wrong_time(state, job)
         # Every table is looked up before the first is read: a group fails early or not at all.

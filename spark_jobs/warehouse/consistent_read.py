@@ -17,14 +17,25 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JError, Py4JJavaError
 
 from warehouse.dialects import Dialect, DialectError, dialect_for
-from warehouse.failures import DriverMissing, JobError, SourceRefused, SourceStateElsewhere, SourceStateLost
-from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.dialects.jdbc_metadata import described_columns
+from warehouse.failures import (
+    DriverMissing,
+    JobError,
+    OpenWriters,
+    SourceRefused,
+    SourceStateElsewhere,
+    SourceStateLost,
+)
+from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec, TableSpec
 from warehouse.jvm import java_array, jvm_of
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+ALIVE_SECONDS = 10
 
 
 class SourceState:
@@ -46,7 +57,7 @@ class SourceState:
         self.snapshot: str | None = self.value(export) if export else None
         self.captured_at: str = self._clock()
         position = dialect.source_position_sql()
-        self.position: str = (self.value(position) or "") if position else ""
+        self.position: str = (self.value(position) or "") if position else (self.snapshot or "")
 
     @property
     def one_connection(self) -> bool:
@@ -105,10 +116,21 @@ class SourceState:
     def is_held(self) -> bool:
         """Whether the state is held still."""
         try:
-            self.value("SELECT 1")
+            if (alive := self.dialect.alive_sql) is None:
+                return bool(self._connection.isValid(ALIVE_SECONDS))
+            self.value(alive)
         except JobError:
             return False
         return True
+
+    def columns(self, table: TableSpec) -> list[tuple[str | None, ...]]:
+        """The table's columns as of ``Dialect.columns_sql``."""
+        place = (table.source_schema, table.source_table)
+        sql = self.dialect.columns_sql(*place)
+        if sql is not None:
+            return self.query(sql, table.name)
+        with self._lock, source_errors(self.source.name, self.source.user, table.name):
+            return list(described_columns(self._connection.getMetaData(), *place))
 
     def _clock(self) -> str:
         try:
@@ -118,9 +140,13 @@ class SourceState:
 
 
 @contextmanager
-def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[SourceState]:
+def hold_source_state(
+    session: SparkSession, source: SourceSpec, *, history_of: datetime | None = None
+) -> Iterator[SourceState]:
     """Open the holder, and keep it until the block ends.
 
+    :param history_of: the instant whose state is asked of the source's own history, if there is one.
+    :raises OpenWriters: what is still being written could change that history.
     :raises JobError: wrong password, unreachable source, missing driver, a pooler that breaks sessions, or an engine
         that cannot hold a state although the spec asks for it.
     """
@@ -139,6 +165,8 @@ def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[Sou
             for statement in (*dialect.session_settings, *dialect.init_statements):
                 _execute(connection, statement)
             if source.consistency == "snapshot":
+                if history_of is not None:
+                    _refuse_open_writers(connection, source, dialect, history_of)
                 connection.setReadOnly(True)
                 if dialect.isolation is not None:
                     connection.setTransactionIsolation(dialect.isolation)
@@ -155,6 +183,30 @@ def hold_source_state(session: SparkSession, source: SourceSpec) -> Iterator[Sou
     finally:
         with suppress(Py4JError):
             connection.close()
+
+
+def _refuse_open_writers(connection: Any, source: SourceSpec, dialect: Dialect, moment: datetime) -> None:
+    """Before the state is fixed: what was begun before ``moment`` is committed by then, or refuses the run."""
+    sql = dialect.open_writers_sql(moment)
+    if sql is None:
+        return
+    statement = connection.createStatement()
+    try:
+        with source_errors(source.name, source.user):
+            answer = statement.executeQuery(sql)
+            answer.next()
+            writers = int(answer.getString(1))
+    except SourceRefused:
+        print(
+            f"source {source.name} does not show its open transactions to user {source.user!r}: one that was writing "
+            f"at {moment.isoformat()} and is not committed yet would be missed",
+            flush=True,
+        )
+        return
+    finally:
+        statement.close()
+    if writers:
+        raise OpenWriters(source.name, writers, moment.isoformat())
 
 
 def source_password() -> str | None:

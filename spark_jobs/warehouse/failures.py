@@ -94,6 +94,21 @@ class SessionsNotKept(PermanentError):
 
 
 @dataclass(eq=False)
+class OpenWriters(RetryableError):
+    """The source's history of an instant is not complete yet. ``moment``: ISO 8601."""
+
+    source: str
+    transactions: int
+    moment: str
+
+    def __str__(self) -> str:
+        return (
+            f"source {self.source} has {self.transactions} open transaction(s) that began before {self.moment} and "
+            "have written something, which may still become part of its history of that instant; nothing was read"
+        )
+
+
+@dataclass(eq=False)
 class SourceRefused(PermanentError):
     """The source refuses a statement. ``reason`` never comes from the driver unless it can name no value."""
 

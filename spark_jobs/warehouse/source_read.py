@@ -111,7 +111,10 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
         )
     except DialectError as error:
         raise IntervalNotExpressible(table.name, str(error)) from error
-    relation, where_sql = asked.relation, all_of(table.filter, asked.condition)
+    relation = asked.relation
+    if state.snapshot is not None and table.history.mode != "time_travel":
+        relation = dialect.in_state(relation, state.snapshot)
+    where_sql = all_of(table.filter, asked.condition)
     wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
     captured = capture_columns(dialect, table.name, wanted)
     read = SourceRead(table, relation, wanted, captured, where_sql, NOT_DIVIDED, None, None)
@@ -194,7 +197,7 @@ def _decoded(column: Column, captured: Captured) -> Column:
 
 
 def _columns_in_source(state: SourceState, table: TableSpec) -> tuple[ColumnSpec, ...]:
-    rows = state.query(state.dialect.columns_sql(table.source_schema, table.source_table), table.name)
+    rows = state.columns(table)
     if not rows:
         raise MissingTable(table.name, table.source_name, state.source.name)
     found = {name: (type_name, nullable, readable) for name, type_name, nullable, readable in rows if name is not None}

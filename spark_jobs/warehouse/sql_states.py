@@ -6,6 +6,7 @@ access rule violation), which names objects; other classes may quote values of t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from warehouse.failures import (
@@ -17,6 +18,16 @@ from warehouse.failures import (
     SourceUnreachable,
     WrongPassword,
 )
+
+BUSY_CODES = {("HY000", 1205), ("42000", 1203), ("42000", 1226), ("70100", 1317), ("70100", 1969)}
+"""MariaDB's and MySQL's: lock wait, too many connections of a user, statement killed or out of time."""
+LOST_CODES = {("70100", 1927), ("HY000", 1927)}
+"""MariaDB's: the connection was killed."""
+NAMING_CODES = {("HY000", 4124)}
+"""MariaDB's: the table is not system-versioned."""
+
+DECORATION = re.compile(r"^([\w.]+Exception: )?(ERROR: |\(conn=\d+\) )?")
+"""What drivers and Java put before a server's sentence."""
 
 WRONG_PASSWORD = {"28P01", "28000"}
 CONNECTION_LOST = {"57P01", "57P02", "57P03"}
@@ -33,6 +44,7 @@ class Cause:
     class_name: str
     message: str
     sql_state: str | None = None
+    vendor_code: int = 0
 
 
 def source_failure(  # noqa: PLR0911  # one return per class of SQLSTATEs
@@ -44,22 +56,23 @@ def source_failure(  # noqa: PLR0911  # one return per class of SQLSTATEs
         if any(c.class_name.startswith("java.sql.") or c.class_name.endswith("PSQLException") for c in chain):
             return SourceUnreachable(source, table)
         return None
-    state = cause.sql_state
+    state, code = cause.sql_state, (cause.sql_state, cause.vendor_code)
     if state in WRONG_PASSWORD:
         return WrongPassword(source, user)
     if "statement pooling mode" in cause.message:
         return SessionsNotKept(source)
     if state in IDLE_TOO_LONG:
         return SourceBusy(source, table, state)
-    if state.startswith("08") or state in CONNECTION_LOST:
+    if state.startswith("08") or state in CONNECTION_LOST or code in LOST_CODES:
         return SourceUnreachable(source, table)
     if state in SNAPSHOT_LOST and "snapshot" in cause.message:
         return SourceStateLost(source, table)
-    if state[:2] in BUSY_CLASSES:
+    if state[:2] in BUSY_CLASSES or code in BUSY_CODES:
         return SourceBusy(source, table, state)
-    reason = _first_line(cause.message) if state.startswith("42") else ""
+    reason = _first_line(cause.message) if state.startswith("42") or code in NAMING_CODES else ""
     return SourceRefused(source, table, state, reason)
 
 
 def _first_line(message: str) -> str:
-    return message.strip().splitlines()[0].removeprefix("ERROR: ") if message.strip() else ""
+    first = message.strip().splitlines()[0] if message.strip() else ""
+    return DECORATION.sub("", first)

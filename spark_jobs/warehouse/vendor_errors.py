@@ -43,17 +43,18 @@ def causes_of(error: BaseException) -> list[Cause]:
     chain: list[Cause] = []
     while java is not None and len(chain) < MAX_CAUSES:
         class_name = str(java.getClass().getName())
-        chain.append(Cause(class_name, str(java.getMessage() or ""), _sql_state(java)))
+        chain.append(Cause(class_name, str(java.getMessage() or ""), *_sql_state(java)))
         java = java.getCause()
     return chain
 
 
-def _sql_state(java: Any) -> str | None:
+def _sql_state(java: Any) -> tuple[str | None, int]:
+    """SQLSTATE and vendor code."""
     try:
         state = java.getSQLState()
     except (Py4JError, TypeError):  # Not an SQLException.
-        return None
-    return None if state is None else str(state)
+        return None, 0
+    return (None if state is None else str(state)), int(java.getErrorCode())
 
 
 @contextmanager

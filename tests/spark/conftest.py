@@ -21,7 +21,7 @@ from local_stack.jars import ensure_jars
 from local_stack.mariadb import MariadbServer, ensure_programs
 from local_stack.ports import Ports, free_port
 from local_stack.postgres import PostgresServer
-from tests.spark.databases import MariadbDatabase, PostgresDatabase
+from tests.spark.databases import Database, MariadbDatabase, PostgresDatabase
 from tests.spark.runs import Runs
 
 ALLUXIO_MEMORY = 512 << 20
@@ -143,6 +143,18 @@ def mariadb(
     database = MariadbDatabase(mariadb_server, session)
     database.recreate()
     return database
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def engine(request: pytest.FixtureRequest) -> Database:
+    """One behaviour suite over both engines."""
+    found: Database = request.getfixturevalue({"postgresql": "database", "mariadb": "mariadb"}[request.param])
+    return found
+
+
+@pytest.fixture
+def engine_runs(session: SparkSession, tmpfs_store: StoreSpec, engine: Database) -> Runs:
+    return Runs(session, tmpfs_store, engine)
 
 
 @pytest.fixture

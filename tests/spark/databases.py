@@ -18,11 +18,22 @@ from local_stack.postgres import PostgresServer
 Rows = list[tuple[Any, ...]]
 
 
+@dataclass(frozen=True)
+class Gate:
+    """What makes a reader wait at a row: SQL of one engine. ``kill`` ends every connection that waits."""
+
+    filter: str
+    close: str
+    open: str
+    waiting: str
+    kill: str
+
+
 class Connection(Protocol):
     """One connection of the tests' own; every statement commits unless one began a transaction."""
 
     def run(self, sql: str) -> Rows:
-        """Run statements; rows of the last one, if it has any."""
+        """Run statements; rows of the last one."""
 
 
 class Database(Protocol):
@@ -31,9 +42,15 @@ class Database(Protocol):
     schema: str
     user: str
     password: str
+    wall_time: str
+    """Type of a time without zone, in microseconds."""
+    gate: Gate
+
+    def create_reader(self, name: str) -> None:
+        """An account with the owner's password and no right on any table."""
 
     def run(self, sql: str) -> Rows:
-        """Run statements; rows of the last one, if it has any."""
+        """Run statements; rows of the last one."""
 
     def connection(self) -> Any:
         """Context manager of a :class:`Connection`."""
@@ -51,6 +68,17 @@ class PostgresDatabase:
     server: PostgresServer
     name: str = "postgres"
     schema: str = "public"
+    wall_time: str = "timestamp"
+    gate: Gate = Gate(
+        filter="CASE WHEN id = 10 THEN pg_advisory_lock_shared(4711)::text = '' ELSE true END",
+        close="SELECT pg_advisory_lock(4711)",
+        open="SELECT pg_advisory_unlock(4711)",
+        waiting="SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+        kill="SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+    )
+
+    def create_reader(self, name: str) -> None:
+        self.server.create_role(name, self.password)
 
     @property
     def user(self) -> str:
@@ -103,6 +131,18 @@ class MariadbDatabase:
     server: MariadbServer
     session: SparkSession
     schema: str = "bank"
+    wall_time: str = "datetime(6)"
+    gate: Gate = Gate(
+        filter="CASE WHEN id = 10 THEN get_lock('gate', 600) ELSE 1 END = 1",
+        close="SELECT get_lock('gate', 0)",
+        open="SELECT release_lock('gate')",
+        waiting="SELECT count(*) FROM information_schema.processlist WHERE state = 'User lock'",
+        kill="BEGIN NOT ATOMIC DECLARE waiting INT DEFAULT (SELECT min(id) FROM information_schema.processlist "
+        "WHERE state = 'User lock'); EXECUTE IMMEDIATE concat('KILL ', waiting); END",
+    )
+
+    def create_reader(self, name: str) -> None:
+        self.run(f"CREATE OR REPLACE USER '{name}'@'%' IDENTIFIED BY '{self.password}'")
 
     @property
     def user(self) -> str:
@@ -155,7 +195,7 @@ class _JdbcConnection:
         rows: Rows = []
         has_rows = statement.execute(sql)
         while has_rows or statement.getUpdateCount() != -1:
-            rows = list(_rows(statement.getResultSet())) if has_rows else []
+            rows = list(_rows(statement.getResultSet())) if has_rows else rows
             has_rows = statement.getMoreResults()
         statement.close()
         return rows

@@ -31,9 +31,11 @@ class SourceConfig(Section):
     time_zone: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
     """IANA time zone in which the schedules of its tables are meant."""
     consistency: Annotated[Consistency, BeforeValidator(lambda v: one_of(v, ("snapshot", "best_effort")))] = "snapshot"
-    """`snapshot`: all connections read one exported state; `best_effort`: they may differ, and the record says so."""
+    """`snapshot`: all is read in one state of the source; `best_effort`: it may not be, and the record says so."""
     fetch_size: Positive = 10_000
     """Rows that the JDBC driver fetches at a time."""
+    driver: Text | None = None
+    """Class of the JDBC driver; needed for engines without a dialect of their own, whose jar lies in `spark.jars`."""
 
 
 class Source(SourceConfig):

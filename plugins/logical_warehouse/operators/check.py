@@ -75,7 +75,7 @@ class CheckOperator(BaseOperator):
                 dialect=probe.dialect.name,
                 url=address.url,
                 user=address.user,
-                driver=probe.dialect.driver_class,
+                driver=probe.driver,
                 time_zone=self.plan.source.time_zone,
                 fetch_size=self.plan.source.fetch_size,
                 consistency=self.plan.source.consistency,

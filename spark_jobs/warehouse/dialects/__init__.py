@@ -5,10 +5,21 @@ from __future__ import annotations
 from warehouse.dialects.dialect import Dialect, DialectError
 from warehouse.dialects.generic import GenericDialect
 from warehouse.dialects.mariadb import MariadbDialect
+from warehouse.dialects.mysql import MysqlDialect
+from warehouse.dialects.oracle import OracleDialect
 from warehouse.dialects.postgresql import PostgresqlDialect
+from warehouse.dialects.sqlserver import SqlserverDialect
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (PostgresqlDialect(), MariadbDialect(), GenericDialect())
+    dialect.name: dialect
+    for dialect in (
+        PostgresqlDialect(),
+        MariadbDialect(),
+        MysqlDialect(),
+        OracleDialect(),
+        SqlserverDialect(),
+        GenericDialect(),
+    )
 }
 
 __all__ = ["DIALECTS", "Dialect", "DialectError", "dialect_for", "dialect_of_url"]

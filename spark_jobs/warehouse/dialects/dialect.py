@@ -75,6 +75,8 @@ class Dialect(Protocol):
     """Whether the engine can hash a row as Spark does, which ``validate: rows`` needs."""
     properties: Mapping[str, str] = MappingProxyType({})
     """JDBC properties of every connection that reads rows."""
+    alive_sql: str | None = "SELECT 1"
+    """Fails where the connection has ended; None: the driver is asked instead."""
 
     announced_process: str | None = None
     """Method of the driver's connection that tells which server process the protocol named; None where none does."""
@@ -105,6 +107,13 @@ class Dialect(Protocol):
         """One row: since when the source's own history knows the table, ISO 8601 in UTC, or null for always.
 
         None where the engine cannot be asked.
+        """
+        return None
+
+    def open_writers_sql(self, before: datetime) -> str | None:
+        """One row: how many transactions that were open before that instant have written something and are open still.
+
+        What they wrote may be in the source's own history of that instant once they commit. None where it cannot be.
         """
         return None
 
@@ -143,10 +152,11 @@ class Dialect(Protocol):
         ends = self.quote(valid_to.name)
         return f"{begins} AND ({ends} >= {last} OR {ends} IS NULL)"
 
-    def columns_sql(self, schema: str, table: str) -> str:
+    def columns_sql(self, schema: str, table: str) -> str | None:
         """Rows ``(name, type, nullable, readable)`` in the table's order, the last two ``'true'`` or ``'false'``.
 
-        No row: no such table. One row whose name is null: a table without columns.
+        No row: no such table. One row whose name is null: a table without columns. None: the driver's description of
+        the table has to do (see ``jdbc_metadata``).
         """
 
     def estimate_sql(self, select_sql: str) -> str | None:
@@ -174,6 +184,10 @@ class Dialect(Protocol):
 
     def import_snapshot_sql(self, snapshot: str) -> str:
         """What a connection runs before it reads, to see the exported state."""
+
+    def in_state(self, relation: str, snapshot: str) -> str:
+        """The relation in the exported state, for engines in which a statement names it and not a connection."""
+        return relation
 
     def storage_sql(self, schema: str, table: str) -> str | None:
         """Rows ``(kind, pages)``, one for each part that the table is stored in; a kind is ``heap`` or another word.

@@ -19,6 +19,10 @@ COLUMNS_AT_ONCE = 200
 """Of a statement: PostgreSQL has at most 1,664 entries in a SELECT list, and a column takes up to five."""
 
 
+UNSAID = "nullif(1, 1)"
+"""Null in every engine: not all take a bare NULL in a SELECT list."""
+
+
 @dataclass(frozen=True)
 class CapturedColumn:
     """A column of the source and how it is read. ``index``: its place among the table's columns."""
@@ -115,7 +119,7 @@ def _statement(
             inner.append(f"{engine.value(one.column, one.captured)} AS {one.value}")
             found = engine.aggregates(one.captured, one.value)
             outer.append(f"count(*) - count({one.value})")
-            outer += [aggregate or "NULL" for aggregate in (found.minimum, found.maximum, found.total)]
+            outer += [aggregate or UNSAID for aggregate in (found.minimum, found.maximum, found.total)]
     for one in refusing:
         inner.append(f"CASE WHEN {one.captured.refused_sql} THEN 1 END AS refused{one.index}")
         outer.append(f"count(refused{one.index})")

@@ -1,16 +1,19 @@
 """Any other JDBC source, in standard SQL: best effort only, one connection, no shared state."""
 
-# ruff: noqa: S608 - building SQL is what this module is for; every name and literal passes quote() or literal()
-
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect, DialectError, local_date, local_wall_time
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
-from warehouse.kinds import Kind, KindName
+from warehouse.kinds import Kind, KindName, decimal
 
+PORTABLE_DIGITS = 31
+"""Of decimals in Db2 and Derby, the fewest of any engine that people use."""
+DECIMAL = re.compile(r"decimal\((\d+),(-?\d+)\)")
 STANDARD_TYPES: dict[str, KindName] = {
     "timestamp with time zone": "timestamp",
     "timestamp": "timestamp_ntz",
@@ -30,7 +33,7 @@ STANDARD_TYPES: dict[str, KindName] = {
 
 
 class GenericDialect(Dialect):
-    """Standard SQL with ``information_schema``; what an engine does not promise is refused or left out."""
+    """Standard SQL and what the driver says of a table; what an engine does not promise is refused or left out."""
 
     name = "generic"
     driver_class = ""
@@ -38,6 +41,7 @@ class GenericDialect(Dialect):
     hashes_rows = False
     holds_state = False
     init_statements: tuple[str, ...] = ()
+    alive_sql = None
 
     def quote(self, identifier: str) -> str:
         if not identifier or "\0" in identifier:
@@ -52,23 +56,20 @@ class GenericDialect(Dialect):
     def time_bound(
         self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
     ) -> str:
+        # JDBC's own way to write them, which every driver translates.
         kind = type_name.lower()
         if kind == "date":
-            return f"DATE '{local_date(moment, time_zone) - timedelta(days=1 if last_before else 0)}'"
+            return f"{{d '{local_date(moment, time_zone) - timedelta(days=1 if last_before else 0)}'}}"
         if kind.startswith("timestamp") and "with time zone" not in kind:
             if last_before:
                 raise DialectError(
                     f"column {column!r} of type {type_name} has no last value before a moment that is known"
                 )
-            return f"TIMESTAMP '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S}'"
+            return f"{{ts '{local_wall_time(moment, time_zone):%Y-%m-%d %H:%M:%S}'}}"
         raise DialectError(f"column {column!r} of type {type_name} is neither a date nor a timestamp without zone")
 
-    def columns_sql(self, schema: str, table: str) -> str:
-        return (
-            "SELECT column_name, data_type, CASE is_nullable WHEN 'YES' THEN 'true' ELSE 'false' END, 'true' "
-            f"FROM information_schema.columns WHERE table_schema = {self.literal(schema)} "
-            f"AND table_name = {self.literal(table)} ORDER BY ordinal_position"
-        )
+    def columns_sql(self, schema: str, table: str) -> str | None:
+        return None
 
     def estimate_sql(self, select_sql: str) -> str | None:
         return None
@@ -93,7 +94,10 @@ class GenericDialect(Dialect):
         for standard, kind in STANDARD_TYPES.items():
             if type_name.startswith(standard):
                 return Captured(name, Kind(kind))
+        if (number := DECIMAL.fullmatch(type_name)) is not None:
+            with suppress(ValueError):
+                return Captured(name, decimal(int(number[1]), int(number[2])))
         raise CaptureRefused("is none that standard SQL defines", "exclude it with columns.exclude")
 
     def fingerprints(self, abilities: str) -> StandardFingerprints:
-        return StandardFingerprints()
+        return StandardFingerprints(digits=PORTABLE_DIGITS)
