@@ -108,7 +108,12 @@ def test_every_split_reads_in_the_state_that_the_record_names(tmpfs_runs: Runs) 
         "FROM accounts WHERE at_gate(id)"
     )
     table = runs.table("told", mode="current", split=SplitSpec(3, "n"))
-    with capturing(runs, job_of(runs, table)) as capture, closed_gate(runs) as open_gate:
+    patient = "SET idle_in_transaction_session_timeout = '1h'; ALTER ROLE patient SET statement_timeout = '1h'"
+    with (
+        role(runs, "patient", patient) as reader,
+        capturing(runs, job_of(runs, table, user=reader)) as capture,
+        closed_gate(runs) as open_gate,
+    ):
         wait_for_readers(runs, capture, 1)
         transfers(runs)
         open_gate()
