@@ -87,6 +87,14 @@ def test_keys_of_mariadb(reader: Reader, mariadb: MariadbDatabase) -> None:
     alone = here(here.runs.table("keyed0", mode="current", split=SplitSpec(2)))
     assert alone.line == "keyed0: 1 connection, the one that holds the state"
     assert alone.numbers == list(range(1, ROWS + 1))
+    mariadb.run(
+        "SET @@timestamp = unix_timestamp('2013-06-01 12:00:00');"
+        "CREATE TABLE past (n integer PRIMARY KEY) WITH SYSTEM VERSIONING;"
+        f"INSERT INTO past SELECT seq FROM seq_1_to_{ROWS};"
+        "SET @@timestamp = unix_timestamp('2013-06-02 12:00:00'); DELETE FROM past WHERE n > 10"
+    )
+    past = here(here.runs.table("past", mode="time_travel", split=SplitSpec(2)))
+    assert past.line == "past: 2 connections by column 'n'" and past.numbers == list(range(1, ROWS + 1))
 
 
 KEYS = {
