@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
-from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec, to_json
+from warehouse.job_spec import SnapshotJob, SnapshotResult, StoreSpec, TableCapture, TableSpec, to_json
+from warehouse.jvm import activate
 from warehouse.progress import progress_lines
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_fingerprint import source_fingerprint
@@ -24,7 +26,10 @@ from warehouse.store_files import delete_folder, write_text
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
+
+BranchOff = Callable[[SnapshotJob, SourceRead], Future[int]]
+"""Starts making a table's run branch; its result is the id of the schema to write in."""
 
 
 def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
@@ -33,18 +38,30 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     :raises JobError: what went wrong, with the table's name.
     """
     started = time.monotonic()
-    prepare_store(session, job.store)
+    # Store and source are made ready at once: in a new JVM each costs a second or more, most of it waiting and loading
+    # classes. Whatever fails, the block ends when both are done.
     asks_history = any(table.history.mode == "time_travel" for table in job.tables)
     history_of = datetime.fromisoformat(job.interval.end) if asks_history else None
-    with hold_source_state(session, job.source, history_of=history_of) as state:
-        print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
-        _refuse_wrong_time(state, job)
-        # Every table is looked up before the first is read: a group fails early or not at all.
-        jobs = [(one, table) for table in job.tables for one in (job, *_again(session, job, table))]
-        reads = [(one, plan_read(state, table, one.interval)) for one, table in jobs]
-        captures = [_capture_or_leave(session, one, state, read) for one, read in reads]
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as beside:
+        store_ready = beside.submit(_open_store, session, job.store)
+        with hold_source_state(session, job.source, history_of=history_of) as state:
+            print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
+            _refuse_wrong_time(state, job)
+            # Every table is looked up before the first is read: a group fails early or not at all.
+            jobs = [(one, table) for table in job.tables for one in (job, *_again(session, job, table, store_ready))]
+            reads = [(one, plan_read(state, table, one.interval)) for one, table in jobs]
+
+            def branch_off(one: SnapshotJob, read: SourceRead) -> Future[int]:
+                return beside.submit(_branch_off, session, one, store_ready, read)
+
+            captures = [_capture_or_leave(session, one, state, read, branch_off) for one, read in reads]
     done = tuple(capture for capture in captures if capture is not None)
     return SnapshotResult(done, round(time.monotonic() - started, 3))
+
+
+def _open_store(session: SparkSession, store: StoreSpec) -> None:
+    activate(session)
+    prepare_store(session, store)
 
 
 def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
@@ -60,13 +77,14 @@ def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
             raise CapturedTooLate(table.name, job.interval.as_of, late, lateness)
 
 
-def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[SnapshotJob]:
+def _again(session: SparkSession, job: SnapshotJob, table: TableSpec, store_ready: Future[None]) -> list[SnapshotJob]:
     """For each earlier interval that is published the job that captures it again.
 
     What was never captured stays missing; what retention ended, or is about to end, does not come back.
     """
     if not table.earlier:
         return []
+    store_ready.result()
     with store_errors(job.store.uri, table.name):
         stored = load_table(session, job.store.identifier(table.name))
         if stored is None:
@@ -79,12 +97,22 @@ def _again(session: SparkSession, job: SnapshotJob, table: TableSpec) -> list[Sn
     ]
 
 
+def _branch_off(session: SparkSession, job: SnapshotJob, store_ready: Future[None], read: SourceRead) -> int:
+    """Make the run branch; as :func:`ensure_table`."""
+    store_ready.result()
+    table = read.table
+    with store_errors(job.store.uri, table.name):
+        schema_id = ensure_table(session, job.store, table, read.schema, source=job.source, interval=job.interval)
+        make_run_branch(session, job.store, job.run, table.name)
+    return schema_id
+
+
 def _capture_or_leave(
-    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, branch_off: BranchOff
 ) -> TableCapture | None:
     """As :func:`_capture`; None for an earlier interval that would lose values of a column by that."""
     try:
-        captured = _capture(session, job, state, read)
+        captured = _capture(session, job, state, read, branch_off)
     except ColumnsLost as error:
         if not job.run.again:
             raise
@@ -93,17 +121,20 @@ def _capture_or_leave(
     return captured
 
 
-def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead) -> TableCapture:
+def _capture(
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, branch_off: BranchOff
+) -> TableCapture:
     started = time.monotonic()
-    table, source = read.table, job.source
+    table = read.table
+    branched = branch_off(job, read)
     # The holder takes the fingerprint while the splits are read: in the same state, at little cost in wall time.
     with ThreadPoolExecutor(max_workers=1) as holder:
         asked = holder.submit(source_fingerprint, state, read, table.validate)
-        with store_errors(job.store.uri, table.name):
-            schema_id = ensure_table(session, job.store, table, read.schema, source=source, interval=job.interval)
-            make_run_branch(session, job.store, job.run, table.name)
-        write = write_from_holder if read.through_holder else _write_from_splits
-        written = write(session, job, state, read, schema_id)
+        if read.through_holder:
+            written = write_from_holder(session, job, state, read, branched.result())
+        else:
+            frame = read_table(session, state, read)
+            written = _write_from_splits(session, job, read, frame, branched.result())
         fingerprint = asked.result()
     state.verify(table.name)
     path = ""
@@ -134,11 +165,10 @@ def _capture(session: SparkSession, job: SnapshotJob, state: SourceState, read: 
 
 
 def _write_from_splits(
-    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int
+    session: SparkSession, job: SnapshotJob, read: SourceRead, frame: DataFrame, schema_id: int
 ) -> Written:
     """Through Spark's own connections, one for each split."""
-    table, source = read.table, state.source
-    frame = read_table(session, state, read)
+    table, source = read.table, job.source
     with (
         store_errors(job.store.uri, table.name),
         source_errors(source.name, source.user, table.name),

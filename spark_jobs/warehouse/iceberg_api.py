@@ -27,6 +27,8 @@ COMMIT_ATTEMPTS = 30
 
 COMMIT_CONFLICTS = ("CommitFailedException", "CommitStateUnknownException", "AlreadyExistsException")
 
+NO_SUCH_TABLE = "org.apache.iceberg.exceptions.NoSuchTableException"
+
 
 def load_table(session: SparkSession, identifier: str) -> Any | None:
     """The current ``org.apache.iceberg.Table``, or None where the catalog has none of that name."""
@@ -37,7 +39,13 @@ def load_table(session: SparkSession, identifier: str) -> Any | None:
         java_names[index] = name
     iceberg = jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergCatalog(session._jsparkSession, catalog)
     table_id = jvm.org.apache.iceberg.catalog.TableIdentifier.of(java_names)
-    return iceberg.loadTable(table_id) if iceberg.tableExists(table_id) else None
+    try:
+        # Not tableExists() before it: that one loads the table, too.
+        return iceberg.loadTable(table_id)
+    except Py4JJavaError as error:
+        if java_class_name(error) != NO_SUCH_TABLE:
+            raise
+        return None
 
 
 def load_existing_table(session: SparkSession, store: StoreSpec, name: str) -> Any:

@@ -57,10 +57,11 @@ def ensure_table(
     """
     origin = origin_of(table, source.name, source.time_zone)
     identifier = quoted(store.identifier(table.name))
-    if load_table(session, store.identifier(table.name)) is None:
+    existing = load_table(session, store.identifier(table.name))
+    if existing is None:
         commit_with_retries(lambda: session.sql(_create_sql(identifier, origin, schema)))
-    # Another run may have been faster, with other columns.
-    existing = load_existing_table(session, store, table.name)
+        # Another run may have been faster, with other columns.
+        existing = load_existing_table(session, store, table.name)
     records = records_of(existing)
     ensure_same_table(table.name, properties_of(existing), origin, records.values(), interval)
     stored = kinds_of(session, existing.schema())
@@ -89,20 +90,18 @@ def make_run_branch(session: SparkSession, store: StoreSpec, run: RunSpec, table
     try that lives on can then neither write nor publish.
     """
 
-    def drop() -> None:
+    def change() -> None:
         table = load_existing_table(session, store, table_name)
         earlier = [name for name in reference_names(table) if run.replaces(name)]
         if earlier:
             manage = table.manageSnapshots()
             for name in earlier:
                 manage.removeBranch(name)
+            # On its own: one commit can neither reuse a name nor, in an empty table, remove and create.
             manage.commit()
+        table.manageSnapshots().createBranch(run.branch).commit()
 
-    def create() -> None:
-        load_existing_table(session, store, table_name).manageSnapshots().createBranch(run.branch).commit()
-
-    commit_with_retries(drop)
-    commit_with_retries(create)
+    commit_with_retries(change)
 
 
 def write_run_branch(

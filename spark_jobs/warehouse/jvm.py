@@ -23,3 +23,11 @@ def scala_object(session: SparkSession, name: str) -> Any:
     """The Scala ``object`` of that full name, with the methods that it does not show to Java."""
     instance: Any = jvm_of(session).java.lang.Class.forName(f"{name}$").getField("MODULE$").get(None)
     return instance
+
+
+def activate(session: SparkSession) -> None:
+    """Make ``session`` the active one of this thread, as it is in the thread that started it.
+
+    Spark looks the settings of a catalog up in the thread's active session when the catalog is first used.
+    """
+    jvm_of(session).org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)

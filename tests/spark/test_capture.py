@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pyspark.sql import SparkSession
 from warehouse import source_read
 from warehouse.capture import snapshot_tables
 from warehouse.failures import (
@@ -19,9 +21,10 @@ from warehouse.failures import (
     NoPrivilege,
     SourceRefused,
     SourceUnreachable,
+    StoreUnreachable,
     WrongPassword,
 )
-from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, TableSpec
+from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, StoreSpec, TableSpec
 
 from tests.spark.gates import ROWS, accounts
 from tests.spark.runs import Runs
@@ -94,6 +97,19 @@ def test_unreachable_source(tmpfs_runs: Runs) -> None:
     for url in ("jdbc:postgresql://127.0.0.1:1/postgres", "jdbc:postgresql://no-such-host.invalid/postgres"):
         with pytest.raises(SourceUnreachable, match="source tests cannot be reached"):
             snapshot_tables(tmpfs_runs.session, replace(job, source=replace(job.source, url=url)))
+
+
+def test_a_store_that_fails_beside_the_source(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is opened while the source is held: its failure ends the capture, and so does the source's own."""
+
+    def unreachable(session: SparkSession, store: StoreSpec) -> None:
+        raise StoreUnreachable(store.uri)
+
+    monkeypatch.setattr("warehouse.capture.prepare_store", unreachable)
+    tmpfs_runs.events([DAY])
+    refused(tmpfs_runs, tmpfs_runs.table(), StoreUnreachable, tmpfs_runs.store.uri)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("store")]
+    refused(tmpfs_runs, replace(tmpfs_runs.table(), source_table="evnets"), MissingTable, "public.evnets")
 
 
 def test_driver_missing(tmpfs_runs: Runs) -> None:
