@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,6 +17,7 @@ from warehouse.failures import IntervalNotExpressible
 from warehouse.job_spec import HistorySpec, StoreSpec, TableSpec
 from warehouse.reading import read_as_of
 
+from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs
 
 FIRST = date(2013, 6, 1)
@@ -27,7 +28,6 @@ STEPS = {
     "datetime": timedelta(seconds=1),
     "date": timedelta(days=1),
 }
-DAYS = [FIRST + timedelta(days=number) for number in range(5)]
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ def chance() -> random.Random:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     return random.Random(seed)
+
+
+@pytest.fixture(params=[5, pytest.param(10, marks=pytest.mark.long)])
+def days(request: pytest.FixtureRequest) -> list[date]:
+    """The days that are taken; ten in the long version."""
+    return [FIRST + timedelta(days=number) for number in range(request.param)]
 
 
 @pytest.fixture
@@ -103,10 +109,13 @@ class Prices:
     ],
     indirect=["engine_runs"],
 )
-def test_states_by_validity(engine_runs: Runs, chance: random.Random, type_name: str, inclusive: bool) -> None:
+def test_states_by_validity(
+    engine_runs: Runs, chance: random.Random, days: list[date], type_name: str, inclusive: bool
+) -> None:
     prices = Prices(engine_runs, type_name, inclusive)
     prices.create()
-    days = DAYS if type_name in ("timestamptz", "datetime(6)") else DAYS[:3]
+    if type_name not in ("timestamptz", "datetime(6)"):
+        days = days[: len(days) * 3 // 5]
     # Midnight itself belongs to the day that it begins, the moment before to the day that it ends.
     hours = (0,) if type_name == "date" else (0, 9, 24)
     for day in [FIRST - timedelta(days=1), *days]:
@@ -133,22 +142,22 @@ def test_states_by_validity(engine_runs: Runs, chance: random.Random, type_name:
 
 
 @pytest.mark.parametrize("engine_runs", ["database", "mariadb"], indirect=True)
-def test_rows_by_interval(engine_runs: Runs, chance: random.Random) -> None:
+def test_rows_by_interval(engine_runs: Runs, chance: random.Random, days: list[date]) -> None:
     runs, zone = engine_runs, "+00" if engine_runs.database.source().dialect == "postgresql" else ""
     at = "timestamptz" if zone else "datetime(6)"
     runs.database.run(f"CREATE TABLE events (id integer, at {at} NOT NULL)")
-    for number, day in enumerate(DAYS):
+    for number, day in enumerate(days):
         # The first moment of the day and the last one.
         moments = [f"({number * 10 + minute}, '{day} 00:{minute:02d}{zone}')" for minute in range(9)]
         moments.append(f"({number * 10 + 9}, '{day} 23:59:59.999999{zone}')")
         runs.database.run(f"INSERT INTO events VALUES {', '.join(moments)}")
-    expected = {day: set(range(number * 10, number * 10 + 10)) for number, day in enumerate(DAYS)}
+    expected = {day: set(range(number * 10, number * 10 + 10)) for number, day in enumerate(days)}
     taken: list[date] = []
-    for step, day in enumerate(chance.sample(DAYS, len(DAYS))):
+    for step, day in enumerate(chance.sample(days, len(days))):
         runs.publish(runs.table(), str(day))
         taken.append(day)
-        for asked in DAYS:
-            wanted = [one for one in DAYS if one <= asked]
+        for asked in days:
+            wanted = [one for one in days if one <= asked]
             missing = tuple(str(one) for one in wanted if one not in taken)
             if missing:
                 with pytest.raises(MissingIntervals) as failure:
@@ -158,6 +167,43 @@ def test_rows_by_interval(engine_runs: Runs, chance: random.Random) -> None:
                 rows = read_as_of(runs.session, runs.store, "events", str(asked)).select("id").collect()
                 assert sorted(row.id for row in rows) == sorted(set().union(*(expected[one] for one in wanted)))
         runs.database.run(f"INSERT INTO events VALUES ({1000 + step}, '2013-06-20 00:00:00{zone}')")
+
+
+def test_states_of_the_sources_own_history(
+    tmpfs_store: StoreSpec, mariadb: MariadbDatabase, chance: random.Random, days: list[date]
+) -> None:
+    """As MariaDB's system-versioned tables have it; the clock of the session that changes them is set for it."""
+    runs = Runs(mariadb.session, tmpfs_store, mariadb)
+    before = datetime(2013, 5, 1, tzinfo=UTC)
+    changes: list[tuple[datetime, int, int | None]] = []
+    with mariadb.connection() as connection:
+        connection.run(f"SET @@timestamp = {before.timestamp()}")
+        connection.run("CREATE TABLE stock (article int PRIMARY KEY, amount int) WITH SYSTEM VERSIONING")
+
+        def change(when: datetime, article: int, amount: int | None) -> None:
+            changes.append((when, article, amount))
+            connection.run(f"SET @@timestamp = {when.timestamp():.6f}")
+            gone = f"DELETE FROM stock WHERE article = {article}"
+            kept = f"INSERT INTO stock VALUES ({article}, {amount}) ON DUPLICATE KEY UPDATE amount = {amount}"
+            connection.run(gone if amount is None else kept)
+
+        for day in [FIRST - timedelta(days=1), *days]:
+            midnight = datetime.combine(day, time(0), tzinfo=UTC)
+            # Midnight itself belongs to the day that it begins, the moment before to the day that it ends.
+            for offset in (timedelta(0), timedelta(hours=9), timedelta(days=1, microseconds=-1)):
+                for article in chance.sample(range(6), 2):
+                    change(midnight + offset, article, chance.choice([None, chance.randrange(100)]))
+        table, taken = runs.table("stock", history=HistorySpec("time_travel")), []
+        for step, day in enumerate(chance.sample(days, len(days))):
+            runs.publish(table, str(day))
+            taken.append(day)
+            for known in taken:
+                end = datetime.combine(known + timedelta(days=1), time(0), tzinfo=UTC)
+                expected = {article: amount for when, article, amount in changes if when < end}
+                rows = read_as_of(runs.session, runs.store, "stock", str(known)).collect()
+                assert {row.article: row.amount for row in rows} == {a: n for a, n in expected.items() if n is not None}
+                assert len({row.article for row in rows}) == len(rows)
+            change(datetime(2013, 7, 1 + step, tzinfo=UTC), step, 1000 + step)
 
 
 def test_an_engine_without_a_history_of_its_own_is_refused(tmpfs_runs: Runs) -> None:
