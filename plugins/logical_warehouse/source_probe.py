@@ -147,7 +147,7 @@ class SourceProbe:
         rows, width = self.dialect.read_estimate(answer)
         row_bytes = self.dialect.row_bytes_sql(table.source_schema, table.source_table)
         if not width and row_bytes is not None:
-            width = int(self._query(row_bytes, table)[0][0] or 0)
+            width = int(str(self._query(row_bytes, table)[0][0] or 0))
         return rows, rows * width
 
     def _history_rows(self, table: Table, columns: tuple[ColumnSpec, ...], interval: IntervalSpec) -> HistoryRows:
@@ -198,7 +198,9 @@ class SourceProbe:
 
     def _failure(self, error: Exception, table: Table | None) -> Exception:
         """The driver's exception as a sentence; its own text is never passed on where it could hold a value."""
-        java: Any = error.__cause__ if hasattr(error.__cause__, "getSQLState") else error
+        # Of a statement the hook's driver wraps it as an argument.
+        chain: tuple[Any, ...] = (error.__cause__, *error.args, error)
+        java: Any = next((one for one in chain if hasattr(one, "getSQLState")), error)
         state = java.getSQLState() if hasattr(java, "getSQLState") else None
         if state is None:
             if "not found" in str(error) or "ClassNotFound" in type(error).__name__:
