@@ -167,7 +167,7 @@ def test_lookback_fills_a_new_column_in_and_leaves_what_would_lose_one(
 
     run(DAYS[0])
     runs.database.run("ALTER TABLE events ADD COLUMN extra integer DEFAULT 5")
-    assert run(DAYS[1], DAYS[0]) == [DAYS[1], DAYS[0]]
+    assert run(DAYS[1], DAYS[0]) == [DAYS[0], DAYS[1]]
     assert values(runs.rows(), "extra") == {0: 5, 1: 5}
     runs.database.run("ALTER TABLE events DROP COLUMN note")
     assert run(DAYS[2], DAYS[0], DAYS[1]) == [DAYS[2]]
