@@ -23,6 +23,7 @@ from warehouse.failures import (
     MissingTable,
     NoPrivilege,
     OpenWriters,
+    RefusedValues,
     SourceRefused,
     StateNotHeld,
     WrongPassword,
@@ -378,3 +379,9 @@ def test_an_engine_without_a_dialect(
     with pytest.raises(IntervalNotExpressible):
         odd = replace(table, history=HistorySpec("interval", "NOTE"))
         snapshot_tables(session, replace(job, source=source, tables=(odd,)))
+    connection = jvm.org.apache.derby.iapi.jdbc.AutoloadedDriver().connect(url, None)
+    statement = connection.createStatement()
+    statement.execute("UPDATE \"Events\" SET day = '1500-02-28' WHERE id = 2")
+    connection.close()
+    with pytest.raises(RefusedValues, match=r"DAY.*before 1582-10-15"):
+        snapshot_tables(session, replace(job, source=source, run=replace(job.run, run_id="calendar")))

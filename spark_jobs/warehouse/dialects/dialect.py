@@ -51,6 +51,23 @@ class Captured:
     refused_as: str = ""
 
 
+def of_one_calendar(value_sql: str, kind: Kind, first_sql: str) -> Captured:
+    """A date or time that travels as JDBC has it, which before 15 October 1582 counts by another calendar.
+
+    :param first_sql: the first moment of that day, in the source's SQL, comparable with ``value_sql``.
+    """
+    return Captured(
+        f"CASE WHEN {value_sql} >= {first_sql} THEN {value_sql} END",
+        kind,
+        refused_sql=f"{value_sql} < {first_sql}",
+        refused_as="before 1582-10-15, where JDBC counts by another calendar",
+    )
+
+
+FIRST_DAY = "1582-10-15"
+"""Of the Gregorian calendar; java.sql's dates before it are Julian ones."""
+
+
 class Dialect(Protocol):
     """SQL of one engine. Nothing here runs a statement; arguments are values, never SQL, unless they are called so.
 

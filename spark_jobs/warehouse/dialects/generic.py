@@ -6,7 +6,16 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect, DialectError, local_date, local_wall_time
+from warehouse.dialects.dialect import (
+    FIRST_DAY,
+    Captured,
+    CaptureRefused,
+    Dialect,
+    DialectError,
+    local_date,
+    local_wall_time,
+    of_one_calendar,
+)
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
@@ -30,6 +39,13 @@ STANDARD_TYPES: dict[str, KindName] = {
     "varbinary": "binary",
 }
 """Beginning of a type's standard name → kind; the first that fits."""
+
+FIRST_MOMENTS: dict[KindName, str] = {
+    "date": f"{{d '{FIRST_DAY}'}}",
+    "timestamp": f"{{ts '{FIRST_DAY} 00:00:00'}}",
+    "timestamp_ntz": f"{{ts '{FIRST_DAY} 00:00:00'}}",
+}
+"""In JDBC's own way to write them, which every driver translates."""
 
 
 class GenericDialect(Dialect):
@@ -93,6 +109,8 @@ class GenericDialect(Dialect):
         name, type_name = self.quote(column.name), column.type.lower()
         for standard, kind in STANDARD_TYPES.items():
             if type_name.startswith(standard):
+                if (first := FIRST_MOMENTS.get(kind)) is not None:
+                    return of_one_calendar(name, Kind(kind), first)
                 return Captured(name, Kind(kind))
         if (number := DECIMAL.fullmatch(type_name)) is not None:
             with suppress(ValueError):

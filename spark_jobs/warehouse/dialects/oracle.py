@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from warehouse.dialects.dialect import (
+    FIRST_DAY,
     MICROSECOND_DIGITS,
     Captured,
     CaptureRefused,
@@ -16,6 +17,7 @@ from warehouse.dialects.dialect import (
     DialectError,
     last_digit,
     local_wall_time,
+    of_one_calendar,
 )
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
@@ -37,8 +39,8 @@ PLAIN: dict[str, KindName] = {
     "nclob": "text",
     "raw": "binary",
     "blob": "binary",
-    "date": "timestamp_ntz",
 }
+FIRST_MOMENT = f"TIMESTAMP '{FIRST_DAY} 00:00:00'"
 
 
 class OracleDialect(Dialect):
@@ -119,10 +121,12 @@ class OracleDialect(Dialect):
         name, type_name = self.quote(column.name), column.type
         if (kind := PLAIN.get(type_name)) is not None:
             return Captured(name, Kind(kind))
+        if type_name == "date":  # with a time of day, in seconds
+            return of_one_calendar(name, Kind("timestamp_ntz"), FIRST_MOMENT)
         if (stamp := TIMESTAMP.fullmatch(type_name)) is not None and int(stamp[1]) <= MICROSECOND_DIGITS:
             if stamp[2]:
-                return Captured(f"sys_extract_utc({name})", Kind("timestamp"))
-            return Captured(name, Kind("timestamp_ntz"))
+                return of_one_calendar(f"sys_extract_utc({name})", Kind("timestamp"), FIRST_MOMENT)
+            return of_one_calendar(name, Kind("timestamp_ntz"), FIRST_MOMENT)
         if (number := NUMBER.fullmatch(type_name)) is not None:
             with suppress(ValueError):
                 return Captured(name, decimal(int(number[1]), int(number[2])))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from warehouse.dialects.dialect import (
+    FIRST_DAY,
     MICROSECOND_DIGITS,
     Captured,
     CaptureRefused,
@@ -17,6 +18,7 @@ from warehouse.dialects.dialect import (
     last_digit,
     local_date,
     local_wall_time,
+    of_one_calendar,
 )
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
@@ -44,7 +46,6 @@ PLAIN: dict[str, KindName] = {
     "uniqueidentifier": "text",
     "binary": "binary",
     "varbinary": "binary",
-    "date": "date",
     "datetime": "timestamp_ntz",
     "smalldatetime": "timestamp_ntz",
 }
@@ -131,6 +132,8 @@ class SqlserverDialect(Dialect):
 
     def capture(self, column: ColumnSpec) -> Captured:
         name, type_name = self.quote(column.name), column.type
+        if type_name == "date":
+            return of_one_calendar(name, Kind("date"), f"CAST('{FIRST_DAY}' AS date)")
         if (kind := PLAIN.get(type_name)) is not None:
             return Captured(name, Kind(kind))
         if (number := DECIMAL.fullmatch(type_name)) is not None:
@@ -138,9 +141,11 @@ class SqlserverDialect(Dialect):
                 return Captured(name, decimal(int(number[1]), int(number[2])))
         time = TIME.fullmatch(type_name)
         if time is not None and int(time[2]) <= MICROSECOND_DIGITS:
+            first = f"CAST('{FIRST_DAY}' AS datetime2)"
             if time[1] == "datetime2":
-                return Captured(name, Kind("timestamp_ntz"))
-            return Captured(f"CAST({name} AT TIME ZONE 'UTC' AS datetime2({time[2]}))", Kind("timestamp"))
+                return of_one_calendar(name, Kind("timestamp_ntz"), first)
+            utc = f"CAST({name} AT TIME ZONE 'UTC' AS datetime2({time[2]}))"
+            return of_one_calendar(utc, Kind("timestamp"), first)
         raise CaptureRefused("cannot be captured faithfully yet", EXCLUDE)
 
     def fingerprints(self, abilities: str) -> StandardFingerprints:

@@ -128,11 +128,8 @@ def test_the_last_value_before_midnight(engine: str, type_name: str, expected: s
     ("engine", "type_name", "sql", "kind"),
     [
         ("oracle", "number(12,2)", '"c"', "decimal(12,2)"),
-        ("oracle", "date", '"c"', "timestamp_ntz"),
-        ("oracle", "timestamp(6) with local time zone", 'sys_extract_utc("c")', "timestamp"),
         ("sqlserver", "tinyint", "[c]", "integer"),
         ("sqlserver", "numeric(38,10)", "[c]", "decimal(38,10)"),
-        ("sqlserver", "datetimeoffset(6)", "CAST([c] AT TIME ZONE 'UTC' AS datetime2(6))", "timestamp"),
         ("mysql", "int unsigned", "`c`", "long"),
         ("mysql", "bigint(20) unsigned", "`c`", "decimal(20,0)"),
     ],
@@ -140,6 +137,26 @@ def test_the_last_value_before_midnight(engine: str, type_name: str, expected: s
 def test_types(engine: str, type_name: str, sql: str, kind: str) -> None:
     captured = DIALECTS[engine].capture(ColumnSpec("c", type_name))
     assert (captured.sql, str(captured.kind)) == (sql, kind)
+
+
+@pytest.mark.parametrize(
+    ("engine", "type_name", "value", "first", "kind"),
+    [
+        ("oracle", "date", '"c"', "TIMESTAMP '1582-10-15 00:00:00'", "timestamp_ntz"),
+        ("oracle", "timestamp(6) with local time zone", 'sys_extract_utc("c")', "TIMESTAMP '1582-10-15 00:00:00'",
+         "timestamp"),
+        ("sqlserver", "date", "[c]", "CAST('1582-10-15' AS date)", "date"),
+        ("sqlserver", "datetimeoffset(6)", "CAST([c] AT TIME ZONE 'UTC' AS datetime2(6))",
+         "CAST('1582-10-15' AS datetime2)", "timestamp"),
+        ("generic", "date", '"c"', "{d '1582-10-15'}", "date"),
+        ("generic", "timestamp(6)", '"c"', "{ts '1582-10-15 00:00:00'}", "timestamp_ntz"),
+    ],
+)  # fmt: skip
+def test_what_jdbc_would_shift_is_refused(engine: str, type_name: str, value: str, first: str, kind: str) -> None:
+    captured = DIALECTS[engine].capture(ColumnSpec("c", type_name))
+    assert captured.sql == f"CASE WHEN {value} >= {first} THEN {value} END"
+    assert captured.refused_sql == f"{value} < {first}"
+    assert str(captured.kind) == kind
 
 
 @pytest.mark.parametrize(
