@@ -6,6 +6,9 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
 from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
 from warehouse.jvm import jvm_of
@@ -89,7 +92,14 @@ def expire(
             # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).
             for snapshot_id in unreferenced:
                 expiry.expireSnapshotId(snapshot_id)
-            expiry.commit()
+            try:
+                expiry.commit()
+            except (Py4JJavaError, PySparkException):
+                # Iceberg tries again by itself on newer metadata, and breaks where another run has expired the same
+                # ones meanwhile ("arraySize cannot be negative", seen with Iceberg 1.12).
+                if snapshot_ids(load_existing_table(session, store, table_name)).issuperset(unreferenced):
+                    raise
+                free_files()
 
     ended = commit_with_retries(end_dates)
     commit_with_retries(free_files)
@@ -104,4 +114,9 @@ def unreferenced_snapshots(table: Any, now_millis: int) -> list[int]:
         age = now_millis - int(table.snapshot(snapshot_id).timestampMillis())
         if max_age is None or age <= int(max_age):
             referenced.add(snapshot_id)
-    return [int(s.snapshotId()) for s in table.snapshots() if int(s.snapshotId()) not in referenced]
+    return sorted(snapshot_ids(table) - referenced)
+
+
+def snapshot_ids(table: Any) -> set[int]:
+    """All Iceberg snapshots of a table."""
+    return {int(snapshot.snapshotId()) for snapshot in table.snapshots()}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from warehouse import expiry
 from warehouse.failures import BranchChanged, BranchGone, RowCountMismatch
+from warehouse.iceberg_api import load_existing_table
 from warehouse.job_spec import RetentionSpec
 
 from tests.spark.runs import Runs
@@ -171,6 +174,30 @@ def test_replaced_rows_stay_for_readers_and_then_free_their_memory(runs: Runs) -
     runs.publish(table, DAYS[1], run="again", grace=0)
     assert len(runs.data_files()) == 4, "the grace that an earlier run promised still holds"
     assert runs.ids() == list(range(20))
+
+
+def test_another_run_frees_the_same_memory_first(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS[:1])
+    table = runs.table()
+    runs.publish(table, DAYS[0], grace=0)
+    found_by_us = expiry.unreferenced_snapshots
+    freed_by_others: list[int] = []
+
+    def beaten(loaded: Any, now_millis: int) -> list[int]:
+        found = found_by_us(loaded, now_millis)
+        if not freed_by_others:
+            other = load_existing_table(runs.session, runs.store, table.name).expireSnapshots()
+            for snapshot_id in found:
+                other.expireSnapshotId(snapshot_id)
+            other.commit()
+            freed_by_others.extend(found)
+        return found
+
+    monkeypatch.setattr(expiry, "unreferenced_snapshots", beaten)
+    runs.publish(table, DAYS[0], run="again", grace=0)
+    assert len(freed_by_others) > 1
+    assert runs.ids() == list(range(10)) and runs.data_files() == runs.live_files()
 
 
 @pytest.mark.parametrize("mode", ["interval", "current"])
