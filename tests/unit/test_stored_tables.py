@@ -12,6 +12,8 @@ from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.stored_tables import unknown_tables
 from warehouse.job_spec import SnapshotRecord, to_json
 
+from tests.unit.records import snapshot_record
+
 MANIFEST = """\
 version: 1
 sources: {{shop: {{connection: shop, budget: 3}}}}
@@ -25,29 +27,7 @@ tables:
 
 def record(table: str, as_of: str) -> SnapshotRecord:
     moment = f"{as_of}T00:00:00Z"
-    return SnapshotRecord(
-        table=table,
-        as_of=as_of,
-        start=moment,
-        end=moment,
-        history="current",
-        rows=1,
-        source_rows=1,
-        bytes=3_000_000,
-        files=1,
-        digest="",
-        captured_at=moment,
-        published_at=moment,
-        source="shop",
-        source_position="",
-        consistency="snapshot",
-        late=False,
-        schedule="@daily",
-        dag_id="d",
-        run_id="r",
-        branch="b",
-        iceberg_snapshot_id=1,
-    )
+    return snapshot_record(table, as_of, moment, moment, history="current", bytes=3_000_000)
 
 
 def store_table(store: Path, name: str, source_table: str, *dates: str) -> Path:

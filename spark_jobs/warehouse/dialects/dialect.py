@@ -30,7 +30,7 @@ class DialectError(ValueError):
 class CaptureRefused(DialectError):
     """A column's type that cannot arrive exact; the message says why, ``hint`` which key of the manifest helps."""
 
-    def __init__(self, reason: str, hint: str) -> None:
+    def __init__(self, reason: str, hint: str = "exclude it with columns.exclude") -> None:
         self.hint = hint
         super().__init__(reason)
 
@@ -106,7 +106,10 @@ class Dialect(Protocol):
         """Quoted identifier. :raises DialectError: not an identifier of this engine."""
 
     def literal(self, text: str) -> str:
-        """Quoted string literal."""
+        """Quoted string literal. :raises DialectError: the text holds NUL."""
+        if "\0" in text:
+            raise DialectError("a string cannot hold NUL")
+        return "'" + text.replace("'", "''") + "'"
 
     def relation(self, schema: str, table: str, at: datetime | None = None) -> str:
         """``"schema"."table"``; with ``at``, an aware datetime, as the source's own history has it at that instant.
@@ -276,6 +279,15 @@ class Dialect(Protocol):
 
 
 MICROSECOND_DIGITS = 6
+
+
+def ensure_identifier(identifier: str, most_characters: int) -> None:
+    """Return if an engine that counts characters takes ``identifier``.
+
+    :raises DialectError: it does not.
+    """
+    if not identifier or "\0" in identifier or len(identifier) > most_characters:
+        raise DialectError(f"{identifier!r} is not an identifier (1 to {most_characters} characters, no NUL)")
 
 
 def where_clause(where_sql: str | None) -> str:

@@ -64,11 +64,6 @@ class GenericDialect(Dialect):
             raise DialectError(f"{identifier!r} is not an identifier")
         return '"' + identifier.replace('"', '""') + '"'
 
-    def literal(self, text: str) -> str:
-        if "\0" in text:
-            raise DialectError("a string cannot hold NUL")
-        return "'" + text.replace("'", "''") + "'"
-
     def time_bound(
         self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False
     ) -> str:
@@ -115,7 +110,7 @@ class GenericDialect(Dialect):
         if (number := DECIMAL.fullmatch(type_name)) is not None:
             with suppress(ValueError):
                 return Captured(name, decimal(int(number[1]), int(number[2])))
-        raise CaptureRefused("is none that standard SQL defines", "exclude it with columns.exclude")
+        raise CaptureRefused("is none that standard SQL defines")
 
     def fingerprints(self, abilities: str) -> StandardFingerprints:
         return StandardFingerprints(digits=PORTABLE_DIGITS)

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from warehouse.dialects.dialect import Captured, Dialect, DialectError, all_of, last_digit, local_date, local_wall_time
+from warehouse.dialects.dialect import (
+    Captured,
+    Dialect,
+    DialectError,
+    all_of,
+    ensure_identifier,
+    last_digit,
+    local_date,
+    local_wall_time,
+)
 from warehouse.dialects.mariadb_prints import MariadbFingerprints
 from warehouse.dialects.mariadb_types import INSTANT, TYPE_SQL, WALL_TIME, capture_mariadb
 from warehouse.job_spec import ColumnSpec
@@ -50,17 +59,12 @@ class MariadbDialect(Dialect):
     )
 
     def quote(self, identifier: str) -> str:
-        if not identifier or "\0" in identifier or len(identifier) > MAX_IDENTIFIER_CHARACTERS:
-            raise DialectError(
-                f"{identifier!r} is not an identifier (1 to {MAX_IDENTIFIER_CHARACTERS} characters, no NUL)"
-            )
+        ensure_identifier(identifier, MAX_IDENTIFIER_CHARACTERS)
         # A name in double quotes would be a text wherever ANSI_QUOTES is not set.
         return "`" + identifier.replace("`", "``") + "`"
 
     def literal(self, text: str) -> str:
-        if "\0" in text:
-            raise DialectError("a string cannot hold NUL")
-        return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+        return super().literal(text.replace("\\", "\\\\"))
 
     def relation(self, schema: str, table: str, at: datetime | None = None) -> str:
         current = super().relation(schema, table)

@@ -24,7 +24,6 @@ from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
 
 MAX_IDENTIFIER_BYTES = 128
-EXCLUDE = "exclude it with columns.exclude"
 MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 TIMESTAMP = re.compile(r"timestamp\((\d)\)( with(?: local)? time zone)?")
 NUMBER = re.compile(r"number\((\d+),(-?\d+)\)")
@@ -61,11 +60,6 @@ class OracleDialect(Dialect):
                 f"{identifier!r} is not an identifier (1 to {MAX_IDENTIFIER_BYTES} bytes, no NUL, no double quote)"
             )
         return f'"{identifier}"'
-
-    def literal(self, text: str) -> str:
-        if "\0" in text:
-            raise DialectError("a string cannot hold NUL")
-        return "'" + text.replace("'", "''") + "'"
 
     def relation(self, schema: str, table: str, at: datetime | None = None) -> str:
         current = super().relation(schema, table)
@@ -130,7 +124,7 @@ class OracleDialect(Dialect):
         if (number := NUMBER.fullmatch(type_name)) is not None:
             with suppress(ValueError):
                 return Captured(name, decimal(int(number[1]), int(number[2])))
-        raise CaptureRefused("cannot be captured faithfully yet", EXCLUDE)
+        raise CaptureRefused("cannot be captured faithfully yet")
 
     def fingerprints(self, abilities: str) -> StandardFingerprints:
         return StandardFingerprints()

@@ -67,10 +67,8 @@ class PostgresqlDialect(Dialect):
         return '"' + identifier.replace('"', '""') + '"'
 
     def literal(self, text: str) -> str:
-        if "\0" in text:
-            raise DialectError("a string cannot hold NUL")
         # The E form reads the same whatever standard_conforming_strings says.
-        return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+        return "E" + super().literal(text.replace("\\", "\\\\"))
 
     def time_bound(
         self, column: str, type_name: str, moment: datetime, time_zone: str, *, last_before: bool = False

@@ -15,6 +15,7 @@ from warehouse.dialects.dialect import (
     CaptureRefused,
     Dialect,
     DialectError,
+    ensure_identifier,
     last_digit,
     local_date,
     local_wall_time,
@@ -27,7 +28,6 @@ from warehouse.kinds import Kind, KindName, decimal
 MAX_IDENTIFIER_CHARACTERS = 128
 TRANSACTION_SNAPSHOT = 4096
 """``SQLServerConnection.TRANSACTION_SNAPSHOT``; the database must have ALLOW_SNAPSHOT_ISOLATION on."""
-EXCLUDE = "exclude it with columns.exclude"
 MOMENT = "%Y-%m-%dT%H:%M:%S.%f"
 TIME = re.compile(r"(datetime2|datetimeoffset)\((\d)\)")
 DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),(\d+)\)")
@@ -64,16 +64,11 @@ class SqlserverDialect(Dialect):
     begin_statements: tuple[str, ...] = ("SELECT TOP (1) object_id FROM sys.objects",)
 
     def quote(self, identifier: str) -> str:
-        if not identifier or "\0" in identifier or len(identifier) > MAX_IDENTIFIER_CHARACTERS:
-            raise DialectError(
-                f"{identifier!r} is not an identifier (1 to {MAX_IDENTIFIER_CHARACTERS} characters, no NUL)"
-            )
+        ensure_identifier(identifier, MAX_IDENTIFIER_CHARACTERS)
         return "[" + identifier.replace("]", "]]") + "]"
 
     def literal(self, text: str) -> str:
-        if "\0" in text:
-            raise DialectError("a string cannot hold NUL")
-        return "N'" + text.replace("'", "''") + "'"
+        return f"N{super().literal(text)}"
 
     def relation(self, schema: str, table: str, at: datetime | None = None) -> str:
         current = super().relation(schema, table)
@@ -146,7 +141,7 @@ class SqlserverDialect(Dialect):
                 return of_one_calendar(name, Kind("timestamp_ntz"), first)
             utc = f"CAST({name} AT TIME ZONE 'UTC' AS datetime2({time[2]}))"
             return of_one_calendar(utc, Kind("timestamp"), first)
-        raise CaptureRefused("cannot be captured faithfully yet", EXCLUDE)
+        raise CaptureRefused("cannot be captured faithfully yet")
 
     def fingerprints(self, abilities: str) -> StandardFingerprints:
         return StandardFingerprints()

@@ -8,33 +8,13 @@ import pytest
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, at_or_before, covered
 from warehouse.job_spec import SnapshotRecord
 
+from tests.unit.records import snapshot_record
+
 DAY = timedelta(days=1)
 
 
 def record(as_of: str, start: str, end: str) -> SnapshotRecord:
-    return SnapshotRecord(
-        table="flights",
-        as_of=as_of,
-        start=start,
-        end=end,
-        history="interval",
-        rows=1,
-        source_rows=1,
-        bytes=1,
-        files=1,
-        digest="",
-        captured_at=end,
-        published_at=end,
-        source="s",
-        source_position="",
-        consistency="snapshot",
-        late=False,
-        schedule="@daily",
-        dag_id="d",
-        run_id="r",
-        branch="b",
-        iceberg_snapshot_id=1,
-    )
+    return snapshot_record("flights", as_of, start, end)
 
 
 def days(*numbers: int, hour: int = 0) -> list[SnapshotRecord]:

@@ -18,6 +18,8 @@ from warehouse.job_spec import (
 )
 from warehouse.table_origin import changed_properties, ensure_same_table, origin_of
 
+from tests.unit.records import snapshot_record
+
 VALIDITY = HistorySpec("valid_between", valid_from="since", valid_to="until")
 TABLE = TableSpec(
     name="events",
@@ -40,29 +42,7 @@ def day(number: int, hour: int = 0, days: int = 1, as_of: str = "") -> IntervalS
 
 
 def record(of: IntervalSpec) -> SnapshotRecord:
-    return SnapshotRecord(
-        table="events",
-        as_of=of.as_of,
-        start=of.start,
-        end=of.end,
-        history="interval",
-        rows=1,
-        source_rows=1,
-        bytes=1,
-        files=1,
-        digest="",
-        captured_at=of.end,
-        published_at=of.end,
-        source="shop",
-        source_position="",
-        consistency="snapshot",
-        late=False,
-        schedule="@daily",
-        dag_id="d",
-        run_id="r",
-        branch="b",
-        iceberg_snapshot_id=1,
-    )
+    return snapshot_record("events", of.as_of, of.start, of.end)
 
 
 PUBLISHED = [record(day(number)) for number in (3, 4, 5)]

@@ -1,0 +1,31 @@
+"""Records of published snapshots, of which a test cares for a few fields only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from warehouse.job_spec import SnapshotRecord
+
+
+def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any) -> SnapshotRecord:
+    """A record of one row in one file, captured and published at the end of its interval."""
+    fields: dict[str, Any] = {
+        "history": "interval",
+        "rows": 1,
+        "source_rows": 1,
+        "bytes": 1,
+        "files": 1,
+        "digest": "",
+        "captured_at": end,
+        "published_at": end,
+        "source": "shop",
+        "source_position": "",
+        "consistency": "snapshot",
+        "late": False,
+        "schedule": "@daily",
+        "dag_id": "d",
+        "run_id": "r",
+        "branch": "b",
+        "iceberg_snapshot_id": 1,
+    }
+    return SnapshotRecord(table=table, as_of=as_of, start=start, end=end, **(fields | others))
