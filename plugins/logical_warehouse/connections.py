@@ -62,7 +62,7 @@ def spark_master(connection_id: str) -> str:
 
     SparkSubmitOperator falls back to YARN in silence when the connection is missing, hence this look.
 
-    :raises PermanentError: there is no such connection, or it would send the password through Spark's configuration.
+    :raises PermanentError: there is no such connection, or it asks for drivers on the cluster.
     """
     connection = _connection(connection_id, "Spark")
     host = connection.host or ""
@@ -70,11 +70,10 @@ def spark_master(connection_id: str) -> str:
         master = host
     else:
         master = f"{connection.conn_type}://{host}"
-    if connection.extra_dejson.get("deploy-mode") == "cluster" or master.startswith(("yarn", "k8s")):
+    if connection.extra_dejson.get("deploy-mode") == "cluster":
         raise PermanentError(
-            f"The Airflow connection {connection_id!r} runs drivers on the cluster ({master}), which is not "
-            "supported yet, since passwords would reach them as plain configuration; use local[*] or a standalone "
-            "master in client mode."
+            f"The Airflow connection {connection_id!r} runs drivers on the cluster ({master}), where passwords would "
+            "reach them as plain configuration; set its deploy mode to client."
         )
     return f"{master}:{connection.port}" if connection.port else master
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -35,6 +37,7 @@ from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
 
 if TYPE_CHECKING:
+    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
     from airflow.sdk import Context
 
     from logical_warehouse.intervals import Interval
@@ -54,13 +57,17 @@ class SparkJobOperator(SparkSubmitOperator):
     """Base of the three: runs an application of this project and returns its answer.
 
     Everything that a submit needs is composed while the task runs, never in a templated field, so that no rendered
-    field shows it; the password travels in the environment of the driver alone.
+    field shows it; the password travels in the environment of the driver alone. So the driver has to be a process of
+    this machine, whatever the cluster: client mode is said outright, since a site's Spark may default to another.
     """
 
     def __init__(self, *, application: str, spark: Spark, store: Store, **kwargs: Any) -> None:
-        super().__init__(application=str(SPARK_JOBS / application), conn_id=spark.connection, **kwargs)
+        super().__init__(
+            application=str(SPARK_JOBS / application), conn_id=spark.connection, deploy_mode="client", **kwargs
+        )
         self.spark = spark
         self.store = store
+        self._driver_environment: dict[str, str] = {}
 
     def run_spec(self, context: Context) -> RunSpec:
         """The run and try of this task."""
@@ -91,7 +98,7 @@ class SparkJobOperator(SparkSubmitOperator):
         with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
             self.application_args = [argument]
-            self.env_vars = {PASSWORD_VARIABLE: password} if password is not None else {}
+            self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
             self.conf = {
                 **spark_conf(
                     store_spec(self.store),
@@ -108,13 +115,13 @@ class SparkJobOperator(SparkSubmitOperator):
                 if not master.startswith("local"):
                     self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
             self.py_files = _package_library(Path(scratch))
-            submit_error: AirflowException | None = None
+            failed = False
             try:
                 super().execute(context)
             except AirflowFailException:
                 raise
-            except AirflowException as error:
-                submit_error = error  # the answer says it better: spark-submit knows its exit code only
+            except AirflowException:
+                failed = True  # the answer says it better: spark-submit knows its exit code only
         try:
             answer = read_answer(self.store, job.result_path)
         except AnswerUnreadable as error:
@@ -125,9 +132,23 @@ class SparkJobOperator(SparkSubmitOperator):
         if answer.failure is not None:
             kind = AirflowFailException if answer.failure.kind == "permanent" else AirflowException
             raise kind(answer.failure.message)
-        if submit_error is not None:
-            raise submit_error
+        if failed:
+            # It died after its work was done, or the provider misses the exit code of a driver's pod, of which client
+            # mode on Kubernetes has none.
+            self.log.warning("spark-submit ended as failed although its application answered with a result")
         return answer
+
+    def _get_hook(self) -> SparkSubmitHook:
+        """The provider's hook, with the password in the environment of the process that it starts.
+
+        Its own ``env_vars`` would do for local and standalone masters only: on YARN and Kubernetes they become
+        ``--conf spark.yarn.appMasterEnv.…=`` and ``--conf spark.kubernetes.driverEnv.…=``, arguments that every user of
+        the machine can read, in client mode too, where nothing needs them. Source: ``_build_spark_common_args``.
+        """
+        hook = super()._get_hook()
+        environment = os.environ | self._driver_environment
+        hook.submit = functools.partial(hook.submit, env=environment)  # type: ignore[method-assign]
+        return hook
 
 
 class SnapshotOperator(SparkJobOperator):
