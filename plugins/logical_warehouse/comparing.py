@@ -33,6 +33,7 @@ from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.manifest import load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, history_spec, make_plan, store_spec
+from logical_warehouse.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from logical_warehouse.connections import JdbcAddress
@@ -162,9 +163,9 @@ def _key(arguments: argparse.Namespace, table: Table) -> tuple[str, ...]:
 
 def _submit(plan: SnapshotPlan, job: CompareJob, password: str | None) -> int:
     """Run the application on this machine; what it prints goes to the terminal, Spark's own log only if it fails."""
-    with tempfile.TemporaryDirectory(prefix="warehouse-compare-", dir=SCRATCH_ROOT) as scratch:
+    with scratch_folder(SCRATCH_ROOT) as scratch:
         conf = spark_conf(
-            job.store, scratch_dir=scratch, class_data_archive=plan.spark.class_data_archive, small=True
+            job.store, scratch_dir=str(scratch), class_data_archive=plan.spark.class_data_archive, small=True
         ) | {name: str(value) for name, value in plan.spark.conf.items()}
         command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
         if plan.spark.jars:

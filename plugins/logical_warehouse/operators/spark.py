@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
+from logical_warehouse.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
@@ -95,14 +95,14 @@ class SparkJobOperator(SparkSubmitOperator):
                 f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
             )
         master = spark_master(self.spark.connection)
-        with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SCRATCH_ROOT) as scratch:
+        with scratch_folder(SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
             self.application_args = [argument]
             self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
             self.conf = {
                 **spark_conf(
                     store_spec(self.store),
-                    scratch_dir=scratch,
+                    scratch_dir=str(scratch),
                     class_data_archive=self.spark.class_data_archive,
                     small=small,
                 ),
@@ -114,7 +114,7 @@ class SparkJobOperator(SparkSubmitOperator):
                 self.driver_class_path = f"{self.spark.jars}/*"
                 if not master.startswith("local"):
                     self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
-            self.py_files = _package_library(Path(scratch))
+            self.py_files = _package_library(scratch)
             failed = False
             try:
                 super().execute(context)
