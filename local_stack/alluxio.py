@@ -13,7 +13,8 @@ import shutil
 import signal
 import subprocess
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,13 @@ rootLogger.appenderRef.console.ref = console
 
 @dataclass(frozen=True)
 class Alluxio:
-    """The three servers; ``memory`` bytes of ``/dev/shm`` at most hold blocks."""
+    """The three servers; ``memory`` bytes of ``/dev/shm`` at most hold blocks. ``settings``: over those of this module,
+    for tests of what must be refused."""
 
     state: Path
     ports: Ports
     memory: int = 2 << 30
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -177,6 +180,7 @@ class Alluxio:
             "alluxio.proxy.web.port": ports.alluxio_proxy_web,
             # Memory only.
             "alluxio.user.file.writetype.default": "MUST_CACHE",
+            "alluxio.proxy.s3.writetype": "MUST_CACHE",
             "alluxio.master.mount.table.root.ufs": folder / "under_store",
             "alluxio.master.journal.type": "UFS",
             "alluxio.master.journal.folder": self._journal,
@@ -199,6 +203,7 @@ class Alluxio:
             "alluxio.master.journal.backup.when.corrupted": "false",
             "alluxio.master.update.check.enabled": "false",
             "alluxio.user.metrics.collection.enabled": "false",
+            **self.settings,
         }
 
     def _command(self, main_class: str, *arguments: str) -> list[str | Path]:

@@ -103,7 +103,7 @@ def asset_uri(store: Store, table: str) -> str:
 
 def store_spec(store: Store) -> StoreSpec:
     """The store as the Spark jobs know it."""
-    return StoreSpec(uri=store.uri, catalog=store.catalog, namespace=store.namespace)
+    return StoreSpec(uri=store.uri, catalog=store.catalog, namespace=store.namespace, memory_only=store.memory_only)
 
 
 def history_spec(history: History) -> HistorySpec:

@@ -12,7 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from warehouse.disk_failures import RowsCouldReachDisk
 from warehouse.failures import PermanentError, RetryableError
+from warehouse.host_memory import Kernel
+
+from logical_warehouse.memory_settings import alluxio_findings, is_this_host
 
 TIMEOUT_SECONDS = (3, 10)
 
@@ -26,20 +30,18 @@ class StoreHealth:
     workers: int
 
 
-def ask_alluxio(uri: str, web: str) -> StoreHealth:
+def ask_alluxio(uri: str, web: str, *, memory_only: bool = True) -> StoreHealth:
     """Ask the master at ``web`` whether ``uri`` can be written to memory.
 
     :raises RetryableError: the master does not answer, or has no live worker.
-    :raises PermanentError: the cluster is set up so that data would reach a disk, or the directory is not pinned.
+    :raises RowsCouldReachDisk: the store is memory-only, and the cluster is set up so that data would reach a disk.
+    :raises PermanentError: the directory is not pinned.
     """
     info = _get(web, "info", {})
-    configuration = info.get("configuration") or {}
-    write_type = configuration.get("alluxio.user.file.writetype.default")
-    if write_type is not None and write_type != "MUST_CACHE":
-        raise PermanentError(
-            f"Alluxio at {web} has alluxio.user.file.writetype.default={write_type}, which writes data to a disk; "
-            "set it to MUST_CACHE in alluxio-site.properties."
-        )
+    if memory_only:
+        here = all(is_this_host(host) for host in (urlsplit(uri).hostname, *_worker_hosts(info)))
+        if findings := tuple(alluxio_findings(uri, info, Kernel() if here else None)):
+            raise RowsCouldReachDisk(findings)
     workers = len(info.get("workers") or ())
     if not workers:
         raise RetryableError(f"Alluxio at {web} has no live worker, so there is no memory to write to; start one.")
@@ -76,6 +78,11 @@ def _ensure_pinned(uri: str, web: str) -> None:
                 f"{uri} is not pinned in Alluxio, so its data could be evicted and lost; "
                 f"run `alluxio fs pin {path}` and capture the snapshots again."
             )
+
+
+def _worker_hosts(info: dict[str, Any]) -> Iterator[str]:
+    for worker in info.get("workers") or ():
+        yield worker["address"]["host"]
 
 
 def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:

@@ -73,11 +73,12 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """Where snapshots live: an Iceberg Hadoop catalog under ``uri``."""
+    """Where snapshots live: an Iceberg Hadoop catalog under ``uri``. ``memory_only``: no row may reach a disk."""
 
     uri: str
     catalog: str = "warehouse"
     namespace: str = "snapshots"
+    memory_only: bool = True
 
     def identifier(self, table: str) -> str:
         """Spark identifier of a table, ``catalog.namespace.table``."""
@@ -306,7 +307,8 @@ class SnapshotRecord:
     agreed (SHA-256, hexadecimal; empty where only rows were counted).
     ``late``: captured after the table's lateness. ``iceberg_snapshot_id``: the Iceberg snapshot that publishing made
     readable (of ``main`` for interval tables, of the tag for the others). ``schema_id``: id of the Iceberg schema with
-    the columns that were captured; None in records from before it was kept.
+    the columns that were captured; None in records from before it was kept. ``in_memory``: whether every file of the
+    snapshot was found wholly in memory and on no disk before it was published; None where the store cannot tell.
     """
 
     table: str
@@ -334,6 +336,7 @@ class SnapshotRecord:
     validate: ValidateMode = "count"
     fingerprint: str = ""
     schema_id: int | None = None
+    in_memory: bool | None = None
     version: int = SPEC_VERSION
 
     @property

@@ -57,6 +57,8 @@ def spark_conf(
         "spark.executor.heartbeatInterval": "2s",
         "spark.driver.extraJavaOptions": _java_options(scratch_dir, alluxio, class_data_archive, small=small),
         "spark.executor.extraJavaOptions": _java_options(scratch_dir, alluxio),
+        # Python's temporary files on executors; on the driver the job itself sees to it.
+        "spark.executorEnv.TMPDIR": scratch_dir,
     }
     if alluxio:
         conf["spark.hadoop.fs.alluxio.impl"] = "alluxio.hadoop.FileSystem"
@@ -68,6 +70,9 @@ def _java_options(
     scratch_dir: str, alluxio: dict[str, str], class_data_archive: str | None = None, *, small: bool = False
 ) -> str:
     options = ["-Duser.timezone=UTC", f"-Djava.io.tmpdir={scratch_dir}", "-XX:+UseSerialGC", "-Xshare:auto"]
+    # What a JVM leaves when it dies shows its memory: by default in the working folder, on a disk.
+    options += [f"-XX:ErrorFile={scratch_dir}/hs_err_pid%p.log", f"-XX:ReplayDataFile={scratch_dir}/replay_pid%p.log"]
+    options += ["-XX:-CreateCoredumpOnCrash", "-XX:-HeapDumpOnOutOfMemoryError"]
     options += [f"-D{name}={NATIVE_LIBRARIES}" for name in ("ZstdTempFolder", "org.xerial.snappy.tempdir")]
     # The client's retries while it connects listen to these only, not to Hadoop's configuration: a store that is gone
     # kept a driver for more than a minute instead of the 20 s (seen with 2.9.3).

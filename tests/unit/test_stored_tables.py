@@ -121,6 +121,8 @@ def test_a_manifest_with_problems_drops_nothing(manifest: Path, capsys: pytest.C
 def test_a_store_that_cannot_be_looked_into_says_what_to_do(
     manifest: Path, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest.write_text(manifest.read_text().replace(f"file://{store}", "hdfs://name/warehouse"))
+    manifest.write_text(
+        manifest.read_text().replace(f"'file://{store}'", "'hdfs://name/warehouse', memory_only: false")
+    )
     assert main(["tables", "--manifest", str(manifest)]) == 1
     assert "DROP TABLE … PURGE" in capsys.readouterr().err

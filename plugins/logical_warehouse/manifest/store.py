@@ -7,11 +7,12 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from logical_warehouse.manifest.section import Duration, Section, refusal
 
 SCHEMES = ("alluxio", "file", "hdfs", "s3a")
+ON_DISK = ("hdfs", "s3a")
 MASTER_WEB_PORT = 19999
 PROXY_PORT = 39999
 _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -21,6 +22,17 @@ def _uri(value: object) -> object:
     if isinstance(value, str) and not re.match(rf"(?:{'|'.join(SCHEMES)})://.", value):
         raise refusal(f"{value!r} is not the URI of a store", allowed=[f"{scheme}://…" for scheme in SCHEMES])
     return value.rstrip("/") if isinstance(value, str) else value
+
+
+def _in_memory(value: bool, info: ValidationInfo) -> bool:
+    scheme = urlsplit(info.data.get("uri", "")).scheme
+    if value and scheme in ON_DISK:
+        raise refusal(
+            f"a store on {scheme}:// keeps its files on disks, which memory_only refuses",
+            allowed=["false"],
+            hint="write memory_only: false if rows may be stored there",
+        )
+    return value
 
 
 class Store(Section):
@@ -40,6 +52,9 @@ class Store(Section):
     """URL of Alluxio's master REST API; by default `http://<host of uri>:19999`. Unused for other stores."""
     s3: str | None = None
     """URL of the Alluxio proxy's S3 API; by default `http://<host of uri>:39999/api/v1/s3`. Unused for others."""
+    memory_only: Annotated[bool, AfterValidator(_in_memory), Field(validate_default=True)] = True
+    """Refuse to start where a row could reach a disk, and to publish what is not in memory only; `false` is needed for
+    `hdfs://` and `s3a://`. [memory-only.md](memory-only.md) has what is asked."""
     reader_grace: Duration = datetime.timedelta(hours=1)
     """How long the files of a replaced or expired snapshot stay for readers in flight."""
 

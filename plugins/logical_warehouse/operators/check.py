@@ -24,6 +24,7 @@ from logical_warehouse.as_of import intervals_before, resolve_interval
 from logical_warehouse.connections import jdbc_address, spark_master
 from logical_warehouse.history import ensure_capturable, ensure_in_range, ensure_source_knows
 from logical_warehouse.intervals import utc_text
+from logical_warehouse.memory_settings import ensure_settings_in_memory
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import SnapshotPlan, history_spec, store_spec
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
@@ -110,9 +111,11 @@ class CheckOperator(BaseOperator):
 
     def _store_health(self) -> StoreHealth | None:
         store = self.plan.store
+        if store.memory_only:
+            ensure_settings_in_memory(store.uri, {name: str(value) for name, value in self.plan.spark.conf.items()})
         if store.web is None:
             return None
-        health = ask_alluxio(store.uri, store.web)
+        health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
         self.log.info(
             "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / 2**20, health.capacity / 2**20
         )

@@ -161,8 +161,13 @@ def test_addresses_of_alluxio_can_be_given(load: Load) -> None:
 
 @pytest.mark.parametrize("uri", ["file:///dev/shm/warehouse", "hdfs://name/warehouse", "s3a://bucket/warehouse"])
 def test_other_stores_have_no_address_of_alluxio(load: Load, uri: str) -> None:
-    store = healthy(load, replaced={"alluxio://host:19998/warehouse": uri, '"}': '", web: "http://x"}'}).store
-    assert (store.uri, store.web, store.s3) == (uri, None, None)
+    replaced = {"alluxio://host:19998/warehouse": uri, '"}': '", web: "http://x", memory_only: false}'}
+    store = healthy(load, replaced=replaced).store
+    assert (store.uri, store.web, store.s3, store.memory_only) == (uri, None, None, False)
+
+
+def test_a_store_is_in_memory_only_unless_it_says_otherwise(load: Load) -> None:
+    assert healthy(load).store.memory_only
 
 
 def test_the_environment_is_used(load: Load) -> None:

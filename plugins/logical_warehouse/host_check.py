@@ -1,0 +1,123 @@
+"""``check-host``: whether this host, a worker of Alluxio or of Spark, could write rows to a disk.
+
+Run where the servers run, as root or as their user; it needs neither Airflow nor Spark and asks the kernel only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from warehouse.disk_failures import DiskFinding
+from warehouse.host_memory import (
+    Kernel,
+    core_findings,
+    folder_findings,
+    java_findings,
+    swap_findings,
+    temporary_folder,
+)
+
+SERVERS = {
+    "alluxio.worker.AlluxioWorker": "Alluxio worker",
+    "alluxio.proxy.AlluxioProxy": "Alluxio proxy",
+    "org.apache.spark.deploy.worker.Worker": "Spark worker",
+    "org.apache.spark.executor.CoarseGrainedExecutorBackend": "Spark executor",
+}
+"""Main classes of the processes through which rows go."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table; ``needed`` is empty where all is well."""
+
+    what: str
+    value: str
+    needed: str = ""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``check-host`` to the command line."""
+    parser = subparsers.add_parser(
+        "check-host", help="check that this worker host keeps rows in memory; ends with 1 where it could not"
+    )
+    parser.add_argument(
+        "--tier",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of Alluxio's memory tier (alluxio.worker.tieredstore.level0.dirs.path); may be repeated",
+    )
+    parser.add_argument(
+        "--scratch", action="append", default=[], metavar="DIR", help="folder of Spark's scratch; may be repeated"
+    )
+    parser.add_argument(
+        "--under-store", action="append", default=[], metavar="DIR", help="folder of Alluxio's under-store"
+    )
+    parser.set_defaults(execute=_check_host)
+
+
+def _check_host(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    named = {"tier": arguments.tier, "scratch": arguments.scratch, "under-store": arguments.under_store}
+    lines = list(host_lines(Kernel(), named))
+    table = Table(
+        "", "found", "needed", "", title=f"{socket.gethostname()}: rows in memory only?", title_justify="left"
+    )
+    for line in lines:
+        table.add_row(line.what, line.value, line.needed, "NO" if line.needed else "ok")
+    # A pipe or a log has no width of its own; rich would cut at 80.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return int(any(line.needed for line in lines))
+
+
+def host_lines(kernel: Kernel, named: dict[str, list[str]]) -> Iterator[Line]:
+    """What was looked at and found. ``named``: folders to look at, by what they are for."""
+    for what, folders in named.items():
+        for folder in folders:
+            found = folder_findings(kernel, "", what, [folder])
+            yield _line(f"{what} {folder}", found, kernel.file_system(folder))
+    yield _line("swap", swap_findings(kernel, ""), "off")
+    servers = list(_servers(kernel))
+    for pid, name in servers:
+        yield from _server_lines(kernel, pid, f"{name} (process {pid})")
+    if not servers:
+        pattern = kernel.core_pattern()
+        yield Line("core dumps", f"no server runs to look at; kernel.core_pattern is {pattern}")
+
+
+def _server_lines(kernel: Kernel, pid: int, what: str) -> Iterator[Line]:
+    yield _line(f"core dumps of the {what}", core_findings(kernel, "", pid, what), "off")
+    kernel = dataclasses.replace(kernel, seen_by=pid)  # it may run in a container
+    try:
+        options, folder = kernel.java_options(pid), kernel.working_folder(pid)
+    except PermissionError:
+        yield Line(f"Java options of the {what}", "of another user", "run this as root or as that user")
+        return
+    yield _line(f"crash and heap dumps of the {what}", java_findings(kernel, "", options, folder), "off, or in memory")
+    temporary = temporary_folder(options)
+    found = folder_findings(kernel, "", "java.io.tmpdir", [temporary])
+    yield _line(f"java.io.tmpdir of the {what}", found, f"{temporary} on {kernel.file_system(temporary)}")
+
+
+def _line(what: str, findings: Sequence[DiskFinding], otherwise: str) -> Line:
+    if not findings:
+        return Line(what, otherwise)
+    several = len(findings) > 1
+    values = [f"{one.setting} {one.value}" if several else one.value for one in findings]
+    return Line(what, "; ".join(values), "; ".join(dict.fromkeys(one.needed for one in findings)))
+
+
+def _servers(kernel: Kernel) -> Iterator[tuple[int, str]]:
+    for entry in sorted(kernel.proc.iterdir(), key=lambda entry: entry.name):
+        if entry.name.isdigit():
+            # Not a text anywhere in it: a search for the name is no server.
+            name = next((SERVERS[one] for one in kernel.command(int(entry.name)) if one in SERVERS), None)
+            if name is not None:
+                yield int(entry.name), name

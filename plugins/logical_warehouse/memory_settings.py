@@ -1,0 +1,122 @@
+"""By which settings of Alluxio and of Spark a row would reach a disk, as far as ``check`` can see them.
+
+Pure: over what Alluxio's master answers to ``GET /api/v1/master/info`` (2.9), and over Spark's properties.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from warehouse.disk_failures import DiskFinding, RowsCouldReachDisk
+from warehouse.host_memory import IN_MEMORY, MEMORY_FILE_SYSTEMS, Kernel, java_findings
+
+CLUSTER = {
+    # What clients use that set nothing: by default files go on to the under-store.
+    "alluxio.user.file.writetype.default": "MUST_CACHE",
+    # Iceberg renames every metadata file into its place.
+    "alluxio.user.file.persist.on.rename": "false",
+    # What people put there over S3.
+    "alluxio.proxy.s3.writetype": "MUST_CACHE",
+    # A client's own cache of pages, on its disk.
+    "alluxio.user.client.cache.enabled": "false",
+    # The other kind, PAGE, keeps pages in folders of its own.
+    "alluxio.worker.block.store.type": "FILE",
+}
+"""Settings of the cluster, and the value that each needs."""
+
+TIER_FOLDERS = "alluxio.worker.tieredstore.level0.dirs.path"
+TIERS = "the level of alluxio.worker.tieredstore"
+UNDER_STORE = "alluxio.master.mount.table.root.ufs"
+CLIENT = ("alluxio.user.file.writetype.default", "alluxio.user.client.cache.enabled")
+MEMORY_TIER = "MEM"
+
+
+def alluxio_findings(uri: str, info: Mapping[str, Any], kernel: Kernel | None) -> Iterator[DiskFinding]:
+    """What the master says of itself and of its workers.
+
+    :param kernel: given where master and workers are on this host, whose folders are then looked at, too. Of others
+        ``check-host`` tells.
+    """
+    where = "Alluxio"
+    # With defaults, and typed: true and 1 as well as texts.
+    configuration: Mapping[str, Any] = info.get("configuration") or {}
+    for name, needed in CLUSTER.items():
+        value = str(configuration.get(name, needed))
+        if value.lower() != needed.lower():
+            yield DiskFinding(where, name, value, needed)
+    for worker in info.get("workers") or ():
+        # Not the master's tierCapacity: that names all tiers that there could be.
+        tiers = sorted(worker.get("capacityBytesOnTiers") or {})
+        if tiers and tiers != [MEMORY_TIER]:
+            yield DiskFinding(f"{where} worker {worker['address']['host']}", TIERS, ", ".join(tiers), MEMORY_TIER)
+    if kernel is not None:
+        for folder in str(configuration.get(TIER_FOLDERS) or "").split(","):
+            if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
+                yield DiskFinding(where, TIER_FOLDERS, f"{folder} on {kind}", IN_MEMORY)
+    yield from _under_store_findings(where, urlsplit(uri).path, info.get("mountPoints") or {}, kernel)
+
+
+def spark_findings(store_uri: str, properties: Mapping[str, str]) -> Iterator[DiskFinding]:
+    """What the manifest's ``spark.conf`` would change for the worse.
+
+    :param properties: as they will be given to spark-submit.
+    """
+    where, kernel = "spark.conf", Kernel()
+    if urlsplit(store_uri).scheme == "alluxio":
+        for name in CLIENT:
+            value = properties.get(f"spark.hadoop.{name}")
+            if value is not None and value.lower() != CLUSTER[name].lower():
+                yield DiskFinding(where, f"spark.hadoop.{name}", value, CLUSTER[name])
+    # The driver runs on this host; executors elsewhere are probed by the job.
+    for folder in properties.get("spark.local.dir", "").split(","):
+        if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
+            yield DiskFinding(where, "spark.local.dir", f"{folder} on {kind}", IN_MEMORY)
+    for process in ("driver", "executor"):
+        options = properties.get(f"spark.{process}.extraJavaOptions", "").split()
+        # Only what they switch on: the working folder, for an error file without a name, is the job's to tell.
+        for finding in java_findings(kernel, where, options, "/dev/shm"):  # noqa: S108 - nothing is written
+            yield DiskFinding(
+                where, f"{finding.setting} in spark.{process}.extraJavaOptions", finding.value, finding.needed
+            )
+
+
+def ensure_settings_in_memory(store_uri: str, properties: Mapping[str, str]) -> None:
+    """Before Spark starts: the manifest's own settings, and a store that is a folder of this host.
+
+    :raises RowsCouldReachDisk: what would not be in memory.
+    """
+    findings = list(spark_findings(store_uri, properties))
+    address = urlsplit(store_uri)
+    if address.scheme == "file" and (kind := Kernel().file_system(address.path)) not in MEMORY_FILE_SYSTEMS:
+        findings.append(DiskFinding("store", "store.uri", f"{store_uri} on {kind}", IN_MEMORY))
+    if findings:
+        raise RowsCouldReachDisk(tuple(findings))
+
+
+def is_this_host(name: str | None) -> bool:
+    """Whether ``name`` is an address of this host: one can listen on such only."""
+    with contextlib.suppress(OSError), socket.socket() as listener:
+        listener.bind((name or "", 0))
+        return bool(name)
+    return False
+
+
+def _under_store_findings(
+    where: str, path: str, mounts: Mapping[str, Mapping[str, Any]], kernel: Kernel | None
+) -> Iterator[DiskFinding]:
+    """Nothing is written there under MUST_CACHE, but one client that persists a file is enough: it must be memory."""
+    above = [point for point in mounts if path == point or path.startswith(point.rstrip("/") + "/")]
+    if not above:
+        return
+    point = max(above, key=len)
+    under = str(mounts[point].get("ufsUri") or "")
+    setting = UNDER_STORE if point == "/" else f"the under-store of the mount {point}"
+    address = urlsplit(under)
+    if address.scheme not in ("", "file"):
+        yield DiskFinding(where, setting, under, IN_MEMORY)
+    elif kernel is not None and (kind := kernel.file_system(address.path)) not in MEMORY_FILE_SYSTEMS:
+        yield DiskFinding(where, setting, f"{under} on {kind}", IN_MEMORY)
