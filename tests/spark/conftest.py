@@ -85,9 +85,9 @@ def session(scratch: Path, stores: dict[str, StoreSpec]) -> Iterator[SparkSessio
         started.stop()
 
 
-@pytest.fixture(params=["tmpfs", "alluxio"])
+@pytest.fixture(params=["alluxio", pytest.param("tmpfs", marks=pytest.mark.long)])
 def store(request: pytest.FixtureRequest, stores: dict[str, StoreSpec]) -> StoreSpec:
-    """One behaviour suite over both kinds of store; every test has a namespace of its own."""
+    """One behaviour suite over both kinds of store, the plain folder in `make test-long`; each test has a namespace."""
     if request.param == "alluxio":
         request.getfixturevalue("alluxio")
     return replace(stores[request.param], namespace=f"test{next(NAMESPACES)}")
