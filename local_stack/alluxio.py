@@ -24,6 +24,9 @@ from local_stack.java import java_program
 from local_stack.ports import LOOPBACK, Ports
 from local_stack.processes import Service, wait_for
 
+# The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
+from warehouse.host_memory import stop_core_dumps  # isort: skip
+
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what it is for
 WAREHOUSE = "/warehouse"
 HEAP = "512m"
@@ -97,6 +100,8 @@ class Alluxio:
                 if name == "master" and not self._journal.exists():
                     self._run_cli("alluxio.cli.Format", "master")
                 services[name].start(self._command(_MAIN_CLASSES[name]), env=_environment(), cwd=self.folder)
+                if (pid := services[name].pid) is not None:
+                    stop_core_dumps(pid)  # a server's core would hold blocks
 
     def wait_healthy(self, timeout: float = 90) -> None:
         """Wait for a live worker, the memory announced, and the proxy's S3."""

@@ -7,6 +7,7 @@ import sys
 from warehouse.compare_spec import DIFFERENT, EQUAL, IMPOSSIBLE, CompareJob
 from warehouse.comparing import compare_snapshot, compared_text
 from warehouse.failures import JobError
+from warehouse.memory_only import ensure_memory_only
 from warehouse.session import job_session
 from warehouse.spec_json import from_json
 
@@ -16,6 +17,7 @@ def main(arguments: list[str]) -> int:
     job = from_json(CompareJob, arguments[1])
     with job_session(f"compare {job.table.name}") as session:
         try:
+            ensure_memory_only(session, job.store)
             compared = compare_snapshot(session, job)
         except JobError as error:
             print(error, flush=True)

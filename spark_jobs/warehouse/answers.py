@@ -26,6 +26,7 @@ from warehouse.job_spec import (
     from_json,
     to_json,
 )
+from warehouse.memory_only import ensure_memory_only, ensure_of_later_executors
 from warehouse.session import job_session
 from warehouse.store_files import write_text
 from warehouse.vendor_errors import causes_of, store_failure
@@ -45,7 +46,10 @@ def run_job(job_type: type[Job], arguments: list[str], run: Callable[[SparkSessi
         return 1
     with job_session(f"{job_type.__name__} {job.run.run_id}") as session:
         try:
-            answer = answer_with(run(session, job))
+            probed = ensure_memory_only(session, job.store)
+            result = run(session, job)
+            ensure_of_later_executors(session, job.store, probed)
+            answer = answer_with(result)
         except Exception as error:  # noqa: BLE001 - whatever it is, the operator must learn of it
             answer = JobAnswer(failure=failure_of(error, job.store.uri))
         try:

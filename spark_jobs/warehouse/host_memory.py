@@ -24,6 +24,8 @@ MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 IN_MEMORY = "a folder on tmpfs or ramfs"
 NO_CORE_BYTES = 1
 """Limit that stops core dumps to files and to pipes alike."""
+CLUSTER_SCRATCH = "spark.local.dir (or the cluster's own setting of it)"
+"""Where executors keep shuffle and spill: the cluster's own setting goes before the application's."""
 OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 """Variables that a JVM reads before its command line; ``_JAVA_OPTIONS`` comes after it."""
 HEAP_DUMPS = ("HeapDumpOnOutOfMemoryError", "HeapDumpBeforeFullGC", "HeapDumpAfterFullGC")
@@ -194,10 +196,15 @@ def probe_executor(_: Iterable[int]) -> Iterator[tuple[str, list[DiskFinding]]]:
     where = f"executor {executor} on {socket.gethostname()}"
     for one in (0, os.getppid(), pid):
         stop_core_dumps(one)
+    # Named by the driver, and made by Spark only where it is the executor's own scratch, too.
+    for folder in (temporary_folder(options), os.environ.get("TMPDIR", "")):
+        if folder and kernel.file_system(folder) in MEMORY_FILE_SYSTEMS:
+            with contextlib.suppress(OSError):  # what is still missing is found below
+                Path(folder).mkdir(parents=True, exist_ok=True)
     yield (
         executor,
         [
-            *folder_findings(kernel, where, "spark.local.dir", os.environ.get("SPARK_LOCAL_DIRS", "").split(",")),
+            *folder_findings(kernel, where, CLUSTER_SCRATCH, os.environ.get("SPARK_LOCAL_DIRS", "").split(",")),
             *folder_findings(kernel, where, "java.io.tmpdir", [temporary_folder(options)]),
             *folder_findings(kernel, where, "spark.executorEnv.TMPDIR", [tempfile.gettempdir()]),
             *java_findings(kernel, where, options, kernel.working_folder(pid)),

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from warehouse.disk_failures import RowsCouldReachDisk
 from warehouse.job_spec import StoreSpec
+from warehouse.memory_only import ensure_memory_only
 from warehouse.spark_conf import spark_conf
 
 JARS_VARIABLE = "WAREHOUSE_JARS"
@@ -28,6 +30,7 @@ def open_warehouse(store: StoreSpec | str, *, jars: str | Path | None = None, ma
 
     :param jars: folder with the jars of Iceberg and of the store's client; ``WAREHOUSE_JARS`` where not given.
     :raises FileNotFoundError: no such folder.
+    :raises RowsCouldReachDisk: this machine could write rows to a disk, and the store is not one that allows that.
     :raises RuntimeError: the interpreter has a session already, whose class path can no longer be changed.
     """
     store = StoreSpec(store) if isinstance(store, str) else store
@@ -41,4 +44,10 @@ def open_warehouse(store: StoreSpec | str, *, jars: str | Path | None = None, ma
     builder = SparkSession.builder.master(master).appName("warehouse")
     for name, value in spark_conf(store, scratch_dir=scratch).items():
         builder = builder.config(name, value)
-    return builder.config("spark.driver.extraClassPath", f"{folder}/*").getOrCreate()
+    session = builder.config("spark.driver.extraClassPath", f"{folder}/*").getOrCreate()
+    try:
+        ensure_memory_only(session, store)
+    except RowsCouldReachDisk:
+        session.stop()
+        raise
+    return session

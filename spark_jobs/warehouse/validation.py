@@ -37,6 +37,7 @@ from warehouse.job_spec import (
 from warehouse.publish import adoptable, data_files, publish, publish_again, verify_branch
 from warehouse.records import records_of
 from warehouse.store_files import delete_folder, read_text, write_text
+from warehouse.stored_in_memory import metadata_files, verify_in_memory, verify_published
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
 from warehouse.table_origin import origin_of
 from warehouse.vendor_errors import store_errors
@@ -123,6 +124,9 @@ def _validate(
     verify_branch(stored, table.name, capture.branch, capture.iceberg_snapshot_id)
     verify_rows(table, comparison, rows, previous)
     files = list(data_files(session, stored, head, as_of if table.history.mode == "interval" else None))
+    paths = [str(file.location()) for file in files]
+    paths += [*metadata_files(stored, head), *([capture.fingerprint] if capture.fingerprint else [])]
+    in_memory = verify_in_memory(session, job.store, table.name, as_of, paths)
     record = _record(
         job,
         table,
@@ -133,6 +137,7 @@ def _validate(
         fingerprint=digest(source) if source is not None else "",
         stored_bytes=sum(int(file.fileSizeInBytes()) for file in files),
         files=len(files),
+        in_memory=in_memory,
     )
     return Validated(table, record, head, round(time.monotonic() - started, 3))
 
@@ -203,6 +208,7 @@ def _publish(
             origin=origin_of(table, job.source, job.time_zone),
         )
         record, adopted, before = outcome.record, outcome.adopted, validated.seconds
+    verify_published(session, job.store, record)
     # It served its purpose, and nobody would end its values when retention ends the snapshot.
     delete_folder(session, job.store.fingerprint_folder(job.run, table.name, job.interval.as_of))
     expired = expire(
@@ -234,6 +240,7 @@ def _publish_again(
     delete_folder(session, job.store.fingerprint_folder(job.run, validated.record.table, job.interval.as_of))
     if outcome is None:
         return None
+    verify_published(session, job.store, outcome.record)
     seconds = round(validated.seconds + time.monotonic() - started, 3)
     return PublishedTable(outcome.record, outcome.adopted, (), seconds, again=True)
 
@@ -259,6 +266,7 @@ def _record(
     fingerprint: str = "",
     stored_bytes: int = 0,
     files: int = 0,
+    in_memory: bool | None = None,
 ) -> SnapshotRecord:
     lateness = table.history.lateness_seconds
     captured, end = (datetime.fromisoformat(text) for text in (capture.captured_at, job.interval.end))
@@ -286,6 +294,7 @@ def _record(
         iceberg_snapshot_id=None,
         validate=mode,
         fingerprint=fingerprint,
+        in_memory=in_memory,
     )
 
 

@@ -65,6 +65,7 @@ def test_unpausing_captures_the_newest_interval_as_scheduled(api: AirflowApi, re
         assert event["partition_key"] == as_of
         assert event["extra"]["rows"] == event["extra"]["source_rows"] == nycflights.EXPECTED_ROWS[table]
         assert event["extra"]["run_id"] == reference["dag_run_id"]
+        assert event["extra"]["in_memory"] is True
 
 
 def test_a_backfill_trains_once_per_common_day(api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]]) -> None:

@@ -23,11 +23,13 @@ from local_stack.ports import Ports, free_port
 from local_stack.postgres import PostgresServer
 from tests.spark.databases import Database, MariadbDatabase, PostgresDatabase
 from tests.spark.runs import Runs
+from tests.spark.submits import packaged_library
 
 ALLUXIO_MEMORY = 512 << 20
 REQUIRE_MARIADB = "WAREHOUSE_REQUIRE_MARIADB" in os.environ
 """Whether a machine without MariaDB's server fails its tests instead of skipping them."""
 NAMESPACES = itertools.count(1)
+SCRATCHES = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +39,20 @@ def scratch() -> Iterator[Path]:
     folder.mkdir(mode=0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def job_scratch(scratch: Path) -> Path:
+    """A folder in memory for the scratch of a job of its own."""
+    folder = scratch / f"job{next(SCRATCHES)}"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """The library as ``--py-files`` ships it."""
+    return packaged_library(tmp_path)
 
 
 @pytest.fixture(scope="session")

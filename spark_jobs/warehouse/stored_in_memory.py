@@ -1,0 +1,71 @@
+"""Whether every file of a snapshot is in the store's memory, wholly, and nowhere else.
+
+Existence proves nothing: Alluxio lists files whose blocks are gone, and those that are in its under-store, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
+from warehouse.iceberg_api import load_existing_table
+from warehouse.store_directory import FilePlace, file_places
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from warehouse.job_spec import SnapshotRecord, StoreSpec
+
+ALL = 100
+"""Per cent."""
+
+
+def metadata_files(table: Any, snapshot_id: int) -> Iterator[str]:
+    """Paths of what an Iceberg snapshot added beside its data: manifests, their list, and the table's metadata."""
+    yield str(table.operations().current().metadataFileLocation())
+    snapshot = table.snapshot(snapshot_id)
+    yield str(snapshot.manifestListLocation())
+    for manifest in snapshot.allManifests(table.io()):
+        if manifest.snapshotId() == snapshot_id:  # the others were verified when they were new
+            yield str(manifest.path())
+
+
+def verify_in_memory(
+    session: SparkSession, store: StoreSpec, table: str, as_of: str, files: Iterable[str]
+) -> bool | None:
+    """Whether all of ``files`` are in memory only; None where the store cannot tell.
+
+    :raises JobError: the store is memory-only; as :func:`in_memory_only`.
+    """
+    places = file_places(session, store, files)
+    return None if places is None else in_memory_only(table, as_of, places, enforced=store.memory_only)
+
+
+def in_memory_only(table: str, as_of: str, places: Sequence[FilePlace], *, enforced: bool) -> bool:
+    """Whether all files are wholly in memory and on no disk; where that is enforced, a failure names the others.
+
+    :raises FilesOnDisk: some are on a disk.
+    :raises FilesNotInMemory: some are lost, or a part of them.
+    """
+    on_disk = [(_name(place.path), place.on_disk) for place in places if place.on_disk is not None]
+    lost = [_name(place.path) for place in places if place.percent < ALL]
+    if enforced and on_disk:
+        raise FilesOnDisk(table, as_of, tuple(name for name, _ in on_disk), tuple(state for _, state in on_disk))
+    if enforced and lost:
+        raise FilesNotInMemory(table, as_of, tuple(lost))
+    return not on_disk and not lost
+
+
+def verify_published(session: SparkSession, store: StoreSpec, record: SnapshotRecord) -> None:
+    """As :func:`verify_in_memory`, of the files that the commit of ``record`` added to those of its run branch."""
+    if record.iceberg_snapshot_id is None or not store.memory_only:
+        return
+    table = load_existing_table(session, store, record.table)
+    if table.snapshot(record.iceberg_snapshot_id) is not None:  # else another run has replaced and expired it
+        files = metadata_files(table, record.iceberg_snapshot_id)
+        verify_in_memory(session, store, record.table, record.as_of, files)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,249 @@
+"""Nothing of a row on a disk: what driver and executors are refused for, and where the files of a snapshot are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyspark
+import pytest
+from logical_warehouse.store_health import ask_alluxio
+from pyspark.sql import SparkSession
+from warehouse.disk_failures import FilesOnDisk, RowsCouldReachDisk
+from warehouse.iceberg_api import load_existing_table
+from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
+from warehouse.jvm import jvm_of
+from warehouse.memory_only import ensure_memory_only
+from warehouse.publish import data_files
+from warehouse.spark_conf import spark_conf
+from warehouse.stored_in_memory import metadata_files
+
+from local_stack.alluxio import Alluxio
+from local_stack.ports import LOOPBACK, Ports, free_port
+from local_stack.processes import Service, wait_for
+from tests.spark.runs import Runs
+from tests.spark.submits import spark_submit, submit
+
+DAY = "2013-06-01"
+PROBE = """\
+import json
+from pyspark.sql import SparkSession
+from warehouse.memory_only import probe_executors
+
+session = SparkSession.builder.appName("probe").getOrCreate()
+probed, findings = probe_executors(session, frozenset())
+print("PROBED " + json.dumps([sorted(probed), [str(finding) for finding in findings]]))
+session.stop()
+"""
+
+
+@pytest.fixture
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe sends temporary files to the job's folder: after the test it is pytest's again."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    monkeypatch.setenv("TMPDIR", os.environ.get("TMPDIR", tempfile.gettempdir()))
+
+
+@pytest.mark.usefixtures("own_temporary_folder")
+def test_a_driver_in_memory_passes_quickly(session: SparkSession, store: StoreSpec, scratch: Path) -> None:
+    ensure_memory_only(session, store)
+    started = time.monotonic()
+    assert ensure_memory_only(session, store) == frozenset()
+    seconds = time.monotonic() - started
+    print(f"the probe of a driver took {seconds:.3f} s")
+    assert seconds < 0.3
+    assert Path(tempfile.gettempdir()).is_relative_to(scratch)
+
+
+@pytest.mark.usefixtures("own_temporary_folder")
+def test_a_store_on_a_disk_is_refused(session: SparkSession, tmp_path: Path) -> None:
+    ensure_memory_only(session, StoreSpec(f"file://{tmp_path}", memory_only=False))
+    with pytest.raises(
+        RowsCouldReachDisk, match=rf"driver: store\.uri is file://{tmp_path} on \w+, needed: a folder on"
+    ):
+        ensure_memory_only(session, StoreSpec(f"file://{tmp_path}"))
+    with pytest.raises(RowsCouldReachDisk, match=r"store\.uri is s3a://, which keeps files on disks, needed: al"):
+        ensure_memory_only(session, StoreSpec("s3a://bucket/warehouse"))
+
+
+def test_a_driver_on_a_disk_is_refused_before_it_asks_the_source(
+    tmpfs_runs: Runs, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmpfs_runs.events([DAY])
+    monkeypatch.setenv(PASSWORD_VARIABLE, "never-asked-for")
+    job = tmpfs_runs.snapshot_job([tmpfs_runs.table()], DAY)
+    conf = {"spark.driver.extraJavaOptions": "-XX:+HeapDumpOnOutOfMemoryError"}
+    done, answer = submit("snapshot_tables.py", job, library, tmp_path, conf)
+    assert done.returncode == 1 and answer.failure is not None and answer.failure.kind == "permanent"
+    assert re.findall(r"driver: (\S+) is", answer.failure.message) == [
+        "spark.local.dir", "java.io.tmpdir", "-XX:HeapDumpOnOutOfMemoryError", "-XX:ErrorFile",
+    ]  # fmt: skip
+    assert answer.failure.message.endswith("no row was read (docs/memory-only.md says how to set each)")
+    assert answer.failure.message in done.stdout  # where Spark puts what Python says of errors, too
+
+
+def test_the_executor_with_its_scratch_on_a_disk_is_found(library: Path, job_scratch: Path, tmp_path: Path) -> None:
+    """Its worker's SPARK_LOCAL_DIRS has the last word there, whatever the driver was given."""
+    application, on_disk = tmp_path / "probe.py", tmp_path / "scratch"
+    application.write_text(PROBE)
+    in_memory = job_scratch / "worker"
+    conf = spark_conf(StoreSpec("file:///dev/shm/unused"), scratch_dir=str(job_scratch), small=True)
+    conf |= {
+        "spark.driver.host": LOOPBACK,
+        "spark.executor.memory": "512m",
+        "spark.cores.max": "2",
+        "spark.scheduler.minRegisteredResourcesRatio": "1",
+        "spark.pyspark.python": sys.executable,
+    }
+    with spark_cluster(job_scratch, (in_memory, on_disk)) as master:
+        done = spark_submit(application, "", conf, library, master=master)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("PROBED ")]
+    assert lines, done.stderr[-3000:]
+    probed, findings = json.loads(lines[0].removeprefix("PROBED "))
+    assert probed == ["0", "1"]
+    assert len(findings) == 1
+    assert re.fullmatch(
+        rf"executor [01] on \S+: spark\.local\.dir \(or the cluster's own setting of it\) is {on_disk}/\S+ on \w+, "
+        "needed: a folder on tmpfs or ramfs",
+        findings[0],
+    )
+
+
+@contextmanager
+def spark_cluster(folder: Path, scratches: tuple[Path, ...]) -> Iterator[str]:
+    """A standalone master with a worker of one core for each folder of scratch; its URL."""
+    home, port = Path(pyspark.__file__).parent, free_port()
+    url = f"spark://{LOOPBACK}:{port}"
+    environment = {**os.environ, "SPARK_HOME": str(home), "SPARK_NO_DAEMONIZE": "1"}
+    spark_class = home / "bin" / "spark-class"
+    master = Service("spark-master", folder)
+    workers = [Service(f"spark-worker-{number}", folder) for number in range(len(scratches))]
+    try:
+        package = "org.apache.spark.deploy"
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--webui-port", "0"]
+        master.start([spark_class, f"{package}.master.Master", *arguments], env=environment)
+        for worker, scratch in zip(workers, scratches, strict=True):
+            scratch.mkdir()
+            arguments = ["--host", LOOPBACK, "--cores", "1", "--memory", "600m", "--webui-port", "0"]
+            arguments += ["--work-dir", str(folder / worker.name)]
+            worker.start(
+                [spark_class, f"{package}.worker.Worker", *arguments, url],
+                env=environment | {"SPARK_LOCAL_DIRS": str(scratch)},
+            )
+        wait_for(
+            lambda: master.log.read_text().count("Registering worker") == len(workers),
+            "the workers", timeout=60, services=[master, *workers],
+        )  # fmt: skip
+        yield url
+    finally:
+        for service in (*workers, master):
+            service.stop()
+
+
+def test_a_record_says_that_all_of_the_snapshot_is_in_memory(runs: Runs) -> None:
+    runs.events([DAY])
+    for mode in ("interval", "current"):
+        table = replace(runs.table(mode=mode), name=f"events_{mode}")
+        assert runs.publish(table, DAY, run=mode).record.in_memory is True
+        assert runs.records(table.name)[DAY].in_memory is True
+
+
+def test_a_store_on_a_disk_publishes_only_where_that_is_allowed(
+    session: SparkSession, tmpfs_runs: Runs, tmp_path: Path
+) -> None:
+    store = StoreSpec(f"file://{tmp_path}/store", catalog="on_disk")
+    for name, value in spark_conf(store, scratch_dir=str(tmp_path)).items():
+        if name.startswith("spark.sql.catalog.on_disk"):
+            session.conf.set(name, value)
+    tmpfs_runs.events([DAY])
+    runs = replace(tmpfs_runs, store=store)
+    with pytest.raises(FilesOnDisk, match=r"events as of 2013-06-01: \d+ file\(s\) are not in memory only \(\w+\)"):
+        runs.publish(runs.table(), DAY)
+    assert runs.records() == {}
+    allowed = replace(runs, store=replace(store, memory_only=False))
+    assert allowed.publish(runs.table(), DAY).record.in_memory is False
+
+
+def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
+    session: SparkSession, alluxio: Alluxio, stores: dict[str, StoreSpec], tmpfs_runs: Runs
+) -> None:
+    tmpfs_runs.events([DAY])
+    runs = replace(tmpfs_runs, store=replace(stores["alluxio"], namespace="persisted"))
+    table = runs.table()
+    captured = runs.snapshot([table], DAY)
+    stored = load_existing_table(session, runs.store, table.name)
+    head = captured.captures[0].iceberg_snapshot_id
+    assert head is not None
+    data = [str(file.location()) for file in data_files(session, stored, head, DAY)]
+    assert data and len(list(metadata_files(stored, head))) == 3  # one manifest, their list, the table's metadata
+    write_through(session, alluxio, data[0].removeprefix(f"alluxio://{LOOPBACK}:{alluxio.ports.alluxio_master}"))
+    with pytest.raises(FilesOnDisk) as refused:
+        runs.validate([table], DAY, captured)
+    assert refused.value.states == ("PERSISTED",) and refused.value.files == (data[0].rpartition("/")[2],)
+    assert runs.records() == {}
+    allowed = replace(runs, store=replace(runs.store, memory_only=False))
+    assert allowed.validate([table], DAY, captured).published[0].record.in_memory is False
+
+
+def write_through(session: SparkSession, alluxio: Alluxio, path: str) -> None:
+    """Write a file again with the same bytes, as a client does whose write type is CACHE_THROUGH."""
+    jvm: Any = jvm_of(session).alluxio
+    configuration = jvm.conf.Configuration.copyGlobal()
+    configuration.set(jvm.conf.PropertyKey.MASTER_HOSTNAME, LOOPBACK)
+    configuration.set(jvm.conf.PropertyKey.MASTER_RPC_PORT, alluxio.ports.alluxio_master)
+    client = getattr(jvm.client.file, "FileSystem$Factory").create(configuration)
+    try:
+        uri = jvm.AlluxioURI(path)
+        stream = client.openFile(uri)
+        contents = stream.readAllBytes()
+        stream.close()
+        client.delete(uri)
+        options = jvm.grpc.CreateFilePOptions.newBuilder().setWriteType(jvm.grpc.WritePType.CACHE_THROUGH).build()
+        out = client.createFile(uri, options)
+        out.write(contents)
+        out.close()
+    finally:
+        client.close()
+
+
+def test_check_refuses_an_alluxio_that_would_write_to_disks(scratch: Path, alluxio: Alluxio, tmp_path: Path) -> None:
+    assert ask_alluxio(alluxio.uri, alluxio.web).workers == 1
+    blocks = tmp_path / "blocks"
+    blocks.mkdir()
+    wrong = Alluxio(
+        scratch / "wrong",
+        Ports.free(),
+        64 << 20,
+        {
+            "alluxio.user.file.writetype.default": "CACHE_THROUGH",
+            "alluxio.user.file.persist.on.rename": "true",
+            "alluxio.proxy.s3.writetype": "ASYNC_THROUGH",
+            "alluxio.master.mount.table.root.ufs": str(tmp_path),
+            "alluxio.worker.tieredstore.level0.alias": "SSD",
+            "alluxio.worker.tieredstore.level0.dirs.path": str(blocks),
+        },
+    )
+    try:
+        wrong.start()
+        with pytest.raises(RowsCouldReachDisk) as refused:
+            ask_alluxio(wrong.uri, wrong.web)
+        assert ask_alluxio(wrong.uri, wrong.web, memory_only=False).workers == 1
+    finally:
+        wrong.stop()
+    assert {(finding.setting, finding.needed) for finding in refused.value.findings} == {
+        ("alluxio.user.file.writetype.default", "MUST_CACHE"),
+        ("alluxio.user.file.persist.on.rename", "false"),
+        ("alluxio.proxy.s3.writetype", "MUST_CACHE"),
+        ("the level of alluxio.worker.tieredstore", "MEM"),
+        ("alluxio.worker.tieredstore.level0.dirs.path", "a folder on tmpfs or ramfs"),
+        ("alluxio.master.mount.table.root.ufs", "a folder on tmpfs or ramfs"),
+    }
