@@ -33,6 +33,7 @@ TIERS = "the level of alluxio.worker.tieredstore"
 UNDER_STORE = "alluxio.master.mount.table.root.ufs"
 CLIENT = ("alluxio.user.file.writetype.default", "alluxio.user.client.cache.enabled")
 MEMORY_TIER = "MEM"
+EVENT_LOGS = "/tmp/spark-events"  # noqa: S108 - Spark's default, which is refused where it is on a disk
 
 
 def alluxio_findings(uri: str, info: Mapping[str, Any], kernel: Kernel | None) -> Iterator[DiskFinding]:
@@ -75,6 +76,13 @@ def spark_findings(store_uri: str, properties: Mapping[str, str]) -> Iterator[Di
     for folder in properties.get("spark.local.dir", "").split(","):
         if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
             yield DiskFinding(where, "spark.local.dir", f"{folder} on {kind}", IN_MEMORY)
+    if properties.get("spark.eventLog.enabled", "false").lower() == "true":
+        # A plan in it names the values that a query asks for.
+        address = urlsplit(properties.get("spark.eventLog.dir", EVENT_LOGS))
+        local = address.scheme in ("", "file")
+        place = f"{address.path} on {kernel.file_system(address.path)}" if local else f"{address.scheme}://"
+        if place.rpartition(" ")[2] not in (*MEMORY_FILE_SYSTEMS, "alluxio://"):
+            yield DiskFinding(where, "spark.eventLog.dir", place, IN_MEMORY)
     for process in ("driver", "executor"):
         options = properties.get(f"spark.{process}.extraJavaOptions", "").split()
         # Only what they switch on: the working folder, for an error file without a name, is the job's to tell.

@@ -112,6 +112,22 @@ def test_what_the_manifest_may_not_set_for_spark() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [
+        ("file:/dev/shm/events", None),
+        ("alluxio://localhost:19998/events", None),
+        ("file:///etc/events", f"/etc/events on {Kernel().file_system('/etc')}"),
+        ("hdfs://name/events", "hdfs://"),
+    ],
+)
+def test_an_event_log_is_in_memory_too(folder: str, refused: str | None) -> None:
+    properties = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": folder}
+    found = [finding.value for finding in spark_findings(URI, properties)]
+    assert found == ([] if refused is None else [refused])
+    assert list(spark_findings(URI, properties | {"spark.eventLog.enabled": "False"})) == []
+
+
 def test_a_store_that_is_a_folder_must_be_in_memory() -> None:
     ensure_settings_in_memory("file:///dev/shm/warehouse", {})
     with pytest.raises(RowsCouldReachDisk, match=r"store: store\.uri is file:///etc/warehouse on"):
