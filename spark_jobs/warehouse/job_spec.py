@@ -353,6 +353,7 @@ class PublishedTable:
     """``adopted``: an earlier try of this run had published it. ``expired``: as-of dates that retention ended.
 
     ``again``: an earlier interval, captured again by the run and found to differ from what was published.
+    ``superseded``: ``record`` is that of another run, which captured a later state meanwhile; it stays.
     """
 
     record: SnapshotRecord
@@ -360,6 +361,7 @@ class PublishedTable:
     expired: tuple[str, ...]
     seconds: float
     again: bool = False
+    superseded: bool = False
 
 
 @dataclass(frozen=True)

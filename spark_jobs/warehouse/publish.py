@@ -25,10 +25,12 @@ RETIRED_PREFIX = "retired_"
 
 @dataclass(frozen=True)
 class Published:
-    """``adopted``: an earlier try of the same run had committed it."""
+    """``adopted``: an earlier try of the same run had committed it. ``superseded``: ``record`` is another run's, of a
+    later state of the source, and stays."""
 
     record: SnapshotRecord
     adopted: bool
+    superseded: bool = False
 
 
 def publish(
@@ -41,6 +43,9 @@ def publish(
     origin: Mapping[str, str],
 ) -> Published:
     """Commit ``record`` and the rows of its run branch; again and again until no other writer is in between.
+
+    Of two runs of one date that run at once, the one that captured the later state wins, whichever publishes last: a
+    date never goes back to what its readers have seen replaced.
 
     :param record: complete but for ``iceberg_snapshot_id`` and ``schema_id``.
     :param origin: the table's properties as the manifest has them, of :func:`origin_of`.
@@ -55,6 +60,9 @@ def publish(
         table = load_existing_table(session, store, record.table)
         if (earlier := adoptable(table, record)) is not None:
             return Published(earlier, adopted=True)
+        if (later := superseding(table, record)) is not None:
+            _remove_branch(table, record.branch)
+            return Published(later, adopted=False, superseded=True)
         return _commit(session, table, record, branch_snapshot, grace_seconds=grace_seconds, origin=origin)
 
     return commit_with_retries(change)
@@ -83,8 +91,7 @@ def publish_again(
         existing = records_of(table).get(record.as_of)
         if existing is not None and _differs(existing, record) and existing.captured_at <= record.captured_at:
             return _commit(session, table, record, branch_snapshot, grace_seconds=grace_seconds, origin=origin)
-        if branch_head(table, record.branch) is not None:
-            table.manageSnapshots().removeBranch(record.branch).commit()
+        _remove_branch(table, record.branch)
         return None
 
     return commit_with_retries(change)
@@ -141,6 +148,17 @@ def adoptable(table: Any, record: SnapshotRecord) -> SnapshotRecord | None:
         return None
     same = (existing.dag_id, existing.run_id, existing.branch) == (record.dag_id, record.run_id, record.branch)
     return existing if same else None
+
+
+def superseding(table: Any, record: SnapshotRecord) -> SnapshotRecord | None:
+    """The record that another run has published meanwhile, if it is of a later state of the source."""
+    existing = records_of(table).get(record.as_of)
+    return existing if existing is not None and existing.captured_at > record.captured_at else None
+
+
+def _remove_branch(table: Any, branch: str) -> None:
+    if branch_head(table, branch) is not None:
+        table.manageSnapshots().removeBranch(branch).commit()
 
 
 def verify_branch(table: Any, name: str, branch: str, snapshot_id: int | None) -> int:

@@ -34,7 +34,7 @@ from warehouse.job_spec import (
     ValidateResult,
     from_json,
 )
-from warehouse.publish import adoptable, data_files, publish, publish_again, verify_branch
+from warehouse.publish import Published, adoptable, data_files, publish, publish_again, superseding, verify_branch
 from warehouse.records import records_of
 from warehouse.store_files import delete_folder, read_text, write_text
 from warehouse.stored_in_memory import metadata_files, verify_in_memory, verify_published
@@ -104,13 +104,22 @@ def _validate(
     stored = load_existing_table(session, job.store, table.name)
     head = branch_head(stored, capture.branch)
     if head is None:
-        earlier = adoptable(stored, _record(job, table, capture))
-        if earlier is None:
+        own = _record(job, table, capture)
+        earlier = adoptable(stored, own)
+        stands = earlier or (None if job.run.again else superseding(stored, own))
+        if stands is None:
             if job.run.again:
                 return None
             raise BranchGone(table.name, capture.branch)
         seconds = round(time.monotonic() - started, 3)
-        return PublishedTable(earlier, adopted=True, expired=(), seconds=seconds, again=bool(job.run.again))
+        return PublishedTable(
+            stands,
+            adopted=earlier is not None,
+            expired=(),
+            seconds=seconds,
+            again=bool(job.run.again),
+            superseded=earlier is None,
+        )
     frame = branch_frame(session, job.store, table, head, as_of)
     check_conditions(frame, table)
     source = _source_fingerprint(session, capture)
@@ -197,7 +206,7 @@ def _publish(
 ) -> PublishedTable:
     started = time.monotonic()
     if isinstance(validated, PublishedTable):
-        record, adopted, before = validated.record, True, validated.seconds
+        outcome = Published(validated.record, validated.adopted, validated.superseded)
     else:
         outcome = publish(
             session,
@@ -207,8 +216,7 @@ def _publish(
             grace_seconds=job.reader_grace_seconds,
             origin=origin_of(table, job.source, job.time_zone),
         )
-        record, adopted, before = outcome.record, outcome.adopted, validated.seconds
-    verify_published(session, job.store, record)
+    verify_published(session, job.store, outcome.record)
     # It served its purpose, and nobody would end its values when retention ends the snapshot.
     delete_folder(session, job.store.fingerprint_folder(job.run, table.name, job.interval.as_of))
     expired = expire(
@@ -220,7 +228,8 @@ def _publish(
         just_published=job.interval.as_of,
         grace_seconds=job.reader_grace_seconds,
     )
-    return PublishedTable(record, adopted, expired, round(before + time.monotonic() - started, 3))
+    seconds = round(validated.seconds + time.monotonic() - started, 3)
+    return PublishedTable(outcome.record, outcome.adopted, expired, seconds, superseded=outcome.superseded)
 
 
 def _publish_again(
@@ -314,7 +323,13 @@ def result_table(published: list[PublishedTable]) -> str:
                 str(record.files),
                 str(len(one.expired)),
                 f"{one.seconds:.1f}",
-                f"{'adopted' if one.adopted else 'published'}{' again' if one.again else ''}",
+                _outcome(one),
             )
         )
     return aligned(lines, right=set(range(2, len(header) - 1)))
+
+
+def _outcome(one: PublishedTable) -> str:
+    if one.superseded:
+        return f"left as {one.record.run_id} published it, from a later state"
+    return f"{'adopted' if one.adopted else 'published'}{' again' if one.again else ''}"

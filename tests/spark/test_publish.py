@@ -144,6 +144,24 @@ def test_a_driver_that_lives_on_cannot_publish(runs: Runs) -> None:
     assert runs.validate([table], DAYS[0], late).published[0].record.rows == 10
 
 
+@pytest.mark.parametrize("mode", ["interval", "current"])
+def test_of_two_runs_of_a_date_the_later_state_stays(tmpfs_runs: Runs, mode: str) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS[:1])
+    table = runs.table(mode=mode)
+    early = runs.snapshot([table], DAYS[0], run="early")
+    runs.database.run("DELETE FROM events WHERE id >= 5")
+    late = runs.snapshot([table], DAYS[0], run="late")
+    runs.validate([table], DAYS[0], late, run="late")
+
+    (left,) = runs.validate([table], DAYS[0], early, run="early", grace=0).published
+    assert (left.superseded, left.adopted, left.record.run_id, left.record.rows) == (True, False, "late", 5)
+    assert runs.ids() == list(range(5))
+    assert not [name for name in runs.references() if name.startswith("run_")]
+    assert runs.data_files() == runs.live_files()
+    assert runs.validate([table], DAYS[0], early, run="early", attempt=2).published[0].superseded, "tried again"
+
+
 def test_states_are_tagged_and_main_is_the_newest(runs: Runs) -> None:
     runs.events(DAYS[:1])
     table = runs.table(mode="current")
