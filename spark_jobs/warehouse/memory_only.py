@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -46,13 +47,18 @@ def ensure_memory_only(session: SparkSession, store: StoreSpec) -> frozenset[str
     """
     if not store.memory_only:
         return frozenset()
+    started = time.monotonic()
     findings = [*_store_findings(session, store), *_driver_findings(session)]
     # Not asked where the driver is refused already: executors of a cluster take seconds to come.
     probed, of_executors = (frozenset[str](), []) if findings else probe_executors(session, frozenset())
     if findings := [*findings, *of_executors]:
         raise RowsCouldReachDisk(tuple(findings))
     others = f" and {len(probed)} executor(s)" if probed else ""
-    print(f"memory only: scratch in memory, no swap, no core or heap dumps; the driver{others} probed", flush=True)
+    print(
+        f"memory only: the scratch of the driver{others} is in memory, there is no swap, and no core or heap dump "
+        f"(probed in {time.monotonic() - started:.2f} s)",
+        flush=True,
+    )
     return probed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ def test_snapshot_then_validate(tmpfs_runs: Runs, library: Path, job_scratch: Pa
     done, answer = submit("snapshot_tables.py", tmpfs_runs.snapshot_job([table], DAY), library, job_scratch)
     assert done.returncode == 0 and answer.snapshot is not None and answer.failure is None
     assert "events: 10 of 10 rows written" in done.stdout
+    probed = re.search(
+        r"^memory only: the scratch of the driver is in memory.* \(probed in (\S+) s\)$", done.stdout, re.M
+    )
+    assert probed is not None
+    print(f"the first probe of a driver took {probed[1]} s")
     done, answer = submit(
         "validate_snapshots.py", tmpfs_runs.validate_job([table], DAY, answer.snapshot), library, job_scratch
     )

@@ -25,7 +25,7 @@ from warehouse.jvm import jvm_of
 from warehouse.memory_only import ensure_memory_only
 from warehouse.publish import data_files
 from warehouse.spark_conf import spark_conf
-from warehouse.stored_in_memory import metadata_files
+from warehouse.stored_in_memory import metadata_files, verify_published
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import LOOPBACK, Ports, free_port
@@ -151,10 +151,8 @@ def spark_cluster(folder: Path, scratches: tuple[Path, ...]) -> Iterator[str]:
 
 def test_a_record_says_that_all_of_the_snapshot_is_in_memory(runs: Runs) -> None:
     runs.events([DAY])
-    for mode in ("interval", "current"):
-        table = replace(runs.table(mode=mode), name=f"events_{mode}")
-        assert runs.publish(table, DAY, run=mode).record.in_memory is True
-        assert runs.records(table.name)[DAY].in_memory is True
+    assert runs.publish(runs.table(mode="current"), DAY).record.in_memory is True
+    assert runs.records()[DAY].in_memory is True
 
 
 def test_a_store_on_a_disk_publishes_only_where_that_is_allowed(
@@ -185,13 +183,20 @@ def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
     assert head is not None
     data = [str(file.location()) for file in data_files(session, stored, head, DAY)]
     assert data and len(list(metadata_files(stored, head))) == 3  # one manifest, their list, the table's metadata
-    write_through(session, alluxio, data[0].removeprefix(f"alluxio://{LOOPBACK}:{alluxio.ports.alluxio_master}"))
+    write_through(session, alluxio, data[0])
     with pytest.raises(FilesOnDisk) as refused:
         runs.validate([table], DAY, captured)
     assert refused.value.states == ("PERSISTED",) and refused.value.files == (data[0].rpartition("/")[2],)
     assert runs.records() == {}
     allowed = replace(runs, store=replace(runs.store, memory_only=False))
-    assert allowed.validate([table], DAY, captured).published[0].record.in_memory is False
+    record = allowed.validate([table], DAY, captured).published[0].record
+    assert record.in_memory is False
+
+    verify_published(session, runs.store, record)
+    published = load_existing_table(session, runs.store, table.name)
+    write_through(session, alluxio, str(published.operations().current().metadataFileLocation()))
+    with pytest.raises(FilesOnDisk, match=r"1 file\(s\) are not in memory only \(PERSISTED\), \S+\.metadata\.json;"):
+        verify_published(session, runs.store, record)
 
 
 def write_through(session: SparkSession, alluxio: Alluxio, path: str) -> None:
@@ -202,7 +207,7 @@ def write_through(session: SparkSession, alluxio: Alluxio, path: str) -> None:
     configuration.set(jvm.conf.PropertyKey.MASTER_RPC_PORT, alluxio.ports.alluxio_master)
     client = getattr(jvm.client.file, "FileSystem$Factory").create(configuration)
     try:
-        uri = jvm.AlluxioURI(path)
+        uri = jvm.AlluxioURI(path.removeprefix(f"alluxio://{LOOPBACK}:{alluxio.ports.alluxio_master}"))
         stream = client.openFile(uri)
         contents = stream.readAllBytes()
         stream.close()
