@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.disk_failures import DiskFinding, RowsCouldReachDisk
-from warehouse.host_memory import IN_MEMORY, MEMORY_FILE_SYSTEMS, Kernel, java_findings
+from warehouse.host_memory import IN_MEMORY, MEMORY_FILE_SYSTEMS, Kernel, event_log_findings, java_findings
 
 CLUSTER = {
     # What clients use that set nothing: by default files go on to the under-store.
@@ -33,7 +33,6 @@ TIERS = "the level of alluxio.worker.tieredstore"
 UNDER_STORE = "alluxio.master.mount.table.root.ufs"
 CLIENT = ("alluxio.user.file.writetype.default", "alluxio.user.client.cache.enabled")
 MEMORY_TIER = "MEM"
-EVENT_LOGS = "/tmp/spark-events"  # noqa: S108 - Spark's default, which is refused where it is on a disk
 
 
 def alluxio_findings(uri: str, info: Mapping[str, Any], kernel: Kernel | None) -> Iterator[DiskFinding]:
@@ -76,13 +75,7 @@ def spark_findings(store_uri: str, properties: Mapping[str, str]) -> Iterator[Di
     for folder in properties.get("spark.local.dir", "").split(","):
         if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
             yield DiskFinding(where, "spark.local.dir", f"{folder} on {kind}", IN_MEMORY)
-    if properties.get("spark.eventLog.enabled", "false").lower() == "true":
-        # A plan in it names the values that a query asks for.
-        address = urlsplit(properties.get("spark.eventLog.dir", EVENT_LOGS))
-        local = address.scheme in ("", "file")
-        place = f"{address.path} on {kernel.file_system(address.path)}" if local else f"{address.scheme}://"
-        if place.rpartition(" ")[2] not in (*MEMORY_FILE_SYSTEMS, "alluxio://"):
-            yield DiskFinding(where, "spark.eventLog.dir", place, IN_MEMORY)
+    yield from event_log_findings(kernel, where, properties.get)
     for process in ("driver", "executor"):
         options = properties.get(f"spark.{process}.extraJavaOptions", "").split()
         # Only what they switch on: the working folder, for an error file without a name, is the job's to tell.

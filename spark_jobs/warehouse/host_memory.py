@@ -14,9 +14,10 @@ import re
 import resource
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from warehouse.disk_failures import DiskFinding
 
@@ -24,6 +25,7 @@ MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 IN_MEMORY = "a folder on tmpfs or ramfs"
 NO_CORE_BYTES = 1
 """Limit that stops core dumps to files and to pipes alike."""
+EVENT_LOGS = "/tmp/spark-events"  # noqa: S108 - Spark's default, which is refused where it is on a disk
 CLUSTER_SCRATCH = "spark.local.dir (or the cluster's own setting of it)"
 """Where executors keep shuffle and spill: the cluster's own setting goes before the application's."""
 OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
@@ -169,6 +171,23 @@ def java_findings(kernel: Kernel, where: str, options: Sequence[str], working_fo
         value = finding.value if named else f"not set, which means {finding.value}"
         findings.append(DiskFinding(where, finding.setting, value, f"a file in {IN_MEMORY}"))
     return findings
+
+
+def event_log_findings(kernel: Kernel, where: str, setting: Callable[[str, str], str]) -> list[DiskFinding]:
+    """Whether Spark would write its event log to a disk: a plan in it names the values that a query asks for.
+
+    :param setting: the value of a Spark property, or the default that is given.
+    """
+    if setting("spark.eventLog.enabled", "false").lower() != "true":
+        return []
+    address = urlsplit(setting("spark.eventLog.dir", EVENT_LOGS))
+    if address.scheme == "alluxio":
+        return []
+    if address.scheme not in ("", "file"):
+        return [DiskFinding(where, "spark.eventLog.dir", f"{address.scheme}://", IN_MEMORY)]
+    if (kind := kernel.file_system(address.path)) in MEMORY_FILE_SYSTEMS:
+        return []
+    return [DiskFinding(where, "spark.eventLog.dir", f"{address.path} on {kind}", IN_MEMORY)]
 
 
 def temporary_folder(options: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from warehouse.host_memory import (
     MEMORY_FILE_SYSTEMS,
     Kernel,
     core_findings,
+    event_log_findings,
     folder_findings,
     java_findings,
     probe_executor,
@@ -106,6 +107,7 @@ def _driver_findings(session: SparkSession) -> list[DiskFinding]:
         *core_findings(kernel, DRIVER, pid, "Java"),
         *core_findings(kernel, DRIVER, "self", "Python"),
         *swap_findings(kernel, DRIVER),
+        *event_log_findings(kernel, DRIVER, session._jsc.getConf().get),
     ]
 
 
