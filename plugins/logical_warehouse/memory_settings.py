@@ -55,7 +55,7 @@ def alluxio_findings(uri: str, info: Mapping[str, Any], kernel: Kernel | None) -
             yield DiskFinding(f"{where} worker {worker['address']['host']}", TIERS, ", ".join(tiers), MEMORY_TIER)
     if kernel is not None:
         for folder in str(configuration.get(TIER_FOLDERS) or "").split(","):
-            if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
+            if folder and (kind := _disk_under(kernel, folder)):
                 yield DiskFinding(where, TIER_FOLDERS, f"{folder} on {kind}", IN_MEMORY)
     yield from _under_store_findings(where, urlsplit(uri).path, info.get("mountPoints") or {}, kernel)
 
@@ -119,5 +119,11 @@ def _under_store_findings(
     address = urlsplit(under)
     if address.scheme not in ("", "file"):
         yield DiskFinding(where, setting, under, IN_MEMORY)
-    elif kernel is not None and (kind := kernel.file_system(address.path)) not in MEMORY_FILE_SYSTEMS:
+    elif kernel is not None and (kind := _disk_under(kernel, address.path)):
         yield DiskFinding(where, setting, f"{under} on {kind}", IN_MEMORY)
+
+
+def _disk_under(kernel: Kernel, folder: str) -> str | None:
+    """Type of the file system under a folder of Alluxio that is no memory. One that is not there is a container's."""
+    kind = kernel.file_system(folder)
+    return kind if kind not in MEMORY_FILE_SYSTEMS and kernel.is_folder(folder) else None

@@ -60,12 +60,13 @@ def test_a_wrong_setting_of_the_cluster(setting: str, value: Any, found: str, ne
     ]
 
 
-def test_folders_of_other_hosts_are_left_to_check_host() -> None:
-    wrong = info(
-        {"alluxio.worker.tieredstore.level0.dirs.path": "/blocks"}, mountPoints={"/": {"ufsUri": "/under_store"}}
-    )
-    assert list(alluxio_findings(URI, wrong, None)) == []
-    assert len(list(alluxio_findings(URI, wrong, Kernel()))) == 2
+def test_folders_of_other_hosts_and_of_containers_are_left_to_check_host() -> None:
+    def cluster(folder: str) -> dict[str, Any]:
+        return info({FOLDERS: folder}, mountPoints={"/": {"ufsUri": folder}})
+
+    assert list(alluxio_findings(URI, cluster("/etc"), None)) == []
+    assert len(list(alluxio_findings(URI, cluster("/etc"), Kernel()))) == 2
+    assert list(alluxio_findings(URI, cluster("/no/such/folder/here"), Kernel())) == []
 
 
 @pytest.mark.parametrize("tiers", [{"MEM": 1, "SSD": 1}, {"HDD": 1}])
