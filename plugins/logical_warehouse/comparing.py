@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
-BRANCH = re.compile(r"run_(?P<run>.+)_try(?P<try>\d+)")
+BRANCH = re.compile(r"run_(?P<run>[a-z0-9_]+)_try(?P<try>[0-9]+)")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

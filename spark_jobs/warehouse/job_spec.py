@@ -23,6 +23,8 @@ from warehouse.spec_json import to_json as to_json
 PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"  # noqa: S105  # a name, not a password
 """Environment variable in which the source's password reaches the driver; never an argument, never in a spec."""
 
+_PATH_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:+-]*")
+
 HistoryMode = Literal["interval", "valid_between", "time_travel", "current"]
 FailureKind = Literal["permanent", "retryable"]
 InputMode = Literal["window", "all", "latest", "at_or_before"]
@@ -86,7 +88,7 @@ class StoreSpec:
 
     def run_path(self, run: RunSpec, task: str) -> str:
         """Path of the answer of one try of one task."""
-        return f"{self.uri.rstrip('/')}/_runs/{run.dag_id}/{run.key}/{task}-try{run.attempt}.json"
+        return f"{self.uri.rstrip('/')}/_runs/{_part(run.dag_id)}/{run.key}/{_part(task)}-try{run.attempt}.json"
 
     def fingerprint_folder(self, run: RunSpec, table: str, as_of: str) -> str:
         """Folder of the source's fingerprint of a table, until its run branch is published; a file for each try."""
@@ -94,7 +96,15 @@ class StoreSpec:
 
     def fingerprint_folder_of(self, dag_id: str, run_key: str, table: str, as_of: str) -> str:
         """As :meth:`fingerprint_folder`, by the run's key."""
-        return f"{self.uri.rstrip('/')}/_runs/{dag_id}/{run_key}/fingerprints/{table}/{as_of}"
+        parts = "/".join(map(_part, (dag_id, run_key, "fingerprints", table, as_of)))
+        return f"{self.uri.rstrip('/')}/_runs/{parts}"
+
+
+def _part(name: str) -> str:
+    """``name``, if it is one step of a path and nothing else. :raises SpecError: it is not."""
+    if not _PATH_PART.fullmatch(name):
+        raise SpecError(f"{name!r} cannot be part of a path in the store")
+    return name
 
 
 @dataclass(frozen=True)

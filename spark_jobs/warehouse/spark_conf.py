@@ -42,6 +42,8 @@ def spark_conf(
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
+        # Otherwise a column called ${env:…} in some source would be replaced by that variable: the password's, too.
+        "spark.sql.variable.substitute": "false",
         # The default, but fingerprints count on it: without it decimals are written with exponents.
         "spark.sql.ansi.enabled": "true",
         "spark.sql.shuffle.partitions": "4",

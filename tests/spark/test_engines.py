@@ -35,12 +35,15 @@ from warehouse.job_spec import (
     IntervalSpec,
     SnapshotResult,
     SourceSpec,
+    SplitSpec,
     StoreSpec,
 )
 from warehouse.jvm import jvm_of
+from warehouse.reading import read_as_of
 
 from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs
+from tests.unit.hostile import NAMES
 
 DAY = "2013-06-01"
 ROWS = 200
@@ -130,19 +133,28 @@ def test_small_tables(engine_runs: Runs, rows: int) -> None:
     assert engine_runs.ids("tiny", tag=DAY) == list(range(rows))
 
 
-def test_names_that_need_quotes(engine_runs: Runs) -> None:
-    dialect = DIALECTS[engine_runs.database.source().dialect]
-    odd, *names = 'Odd "tab`le', "select", "Two Words", 'q"uo`te', "Ümlaut.dot"
+@pytest.mark.parametrize("mode", ["current", "interval"])
+def test_names_that_need_quotes(engine_runs: Runs, mode: str) -> None:
+    database = engine_runs.database
+    dialect = DIALECTS[database.source().dialect]
+    odd, day = 'Odd "tab`le"; DROP TABLE accounts; --', 'a"b`c; --'
+    names = [name for name in ("select", "Ümlaut.dot", *NAMES.values()) if name.strip()]  # MariaDB has none of blanks
     listed = ", ".join(f"{dialect.quote(name)} integer" for name in names)
-    relation = dialect.relation(engine_runs.database.schema, odd)
-    engine_runs.database.run(f"DROP TABLE IF EXISTS {relation}")
-    engine_runs.database.run(f"CREATE TABLE {relation} ({listed})")
-    engine_runs.database.run(f"INSERT INTO {relation} VALUES (1, 2, 3, 4)")
-    table = replace(engine_runs.table(odd, mode="current"), name="odd")
-    captured = engine_runs.snapshot([table], DAY)
-    rows = engine_runs.session.table(engine_runs.branch(captured, "odd"))
-    assert rows.columns == names
-    assert [tuple(row) for row in rows.collect()] == [(1, 2, 3, 4)]
+    relation = dialect.relation(database.schema, odd)
+    accounts(engine_runs, "accounts")
+    before = database.run("SELECT count(*) FROM accounts")
+    database.run(f"DROP TABLE IF EXISTS {relation}")
+    database.run(f"CREATE TABLE {relation} ({dialect.quote(day)} date, {listed})")
+    values = ", ".join(str(number) for number in range(len(names)))
+    database.run(f"INSERT INTO {relation} VALUES ('{DAY}', {values})")
+    table = replace(
+        engine_runs.table(odd, mode=mode, column=day), name="odd", validate="rows", split=SplitSpec(2, names[3])
+    )
+    assert engine_runs.publish(table, DAY).record.rows == 1
+    rows = read_as_of(engine_runs.session, engine_runs.store, "odd", DAY)
+    assert rows.columns == [day, *names]
+    assert [tuple(row)[1:] for row in rows.collect()] == [tuple(range(len(names)))]
+    assert database.run("SELECT count(*) FROM accounts") == before
 
 
 def test_what_is_not_there_is_named(engine_runs: Runs) -> None:

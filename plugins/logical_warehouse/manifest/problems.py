@@ -39,7 +39,11 @@ class Problem:
         hint = f"; {self.hint}" if self.hint else ""
         joint = " " if hint.endswith("?") else "; "
         allowed = f"{joint}allowed: {', '.join(self.allowed)}" if self.allowed else ""
-        return f"{where}{self.message}{hint}{allowed}"
+        # On one line and as it is: a name may hold line ends, or turn the direction of what follows it.
+        return "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+            for letter in f"{where}{self.message}{hint}{allowed}"
+        )
 
 
 def dotted(path: Path) -> str:

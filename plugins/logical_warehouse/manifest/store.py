@@ -15,7 +15,7 @@ SCHEMES = ("alluxio", "file", "hdfs", "s3a")
 ON_DISK = ("hdfs", "s3a")
 MASTER_WEB_PORT = 19999
 PROXY_PORT = 39999
-_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
 
 def _uri(value: object) -> object:

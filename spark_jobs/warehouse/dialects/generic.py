@@ -12,6 +12,7 @@ from warehouse.dialects.dialect import (
     CaptureRefused,
     Dialect,
     DialectError,
+    ensure_identifier,
     local_date,
     local_wall_time,
     of_one_calendar,
@@ -20,6 +21,8 @@ from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
 
+MAX_IDENTIFIER_CHARACTERS = 255
+"""The most of any engine that people use."""
 PORTABLE_DIGITS = 31
 """Of decimals in Db2 and Derby, the fewest of any engine that people use."""
 DECIMAL = re.compile(r"decimal\((\d+),(-?\d+)\)")
@@ -60,8 +63,7 @@ class GenericDialect(Dialect):
     alive_sql = None
 
     def quote(self, identifier: str) -> str:
-        if not identifier or "\0" in identifier:
-            raise DialectError(f"{identifier!r} is not an identifier")
+        ensure_identifier(identifier, MAX_IDENTIFIER_CHARACTERS)
         return '"' + identifier.replace('"', '""') + '"'
 
     def time_bound(
