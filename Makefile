@@ -61,6 +61,10 @@ test-spark: setup ## run the Spark jobs' tests on PostgreSQL, Alluxio and tmpfs
 test-e2e: setup ## run the tests against a running Airflow, its scheduler and all services
 	$(PYTHON) -m pytest tests/e2e
 
+.PHONY: test-faults
+test-faults: setup ## kill everything at every point, and print what became of it (takes half an hour)
+	$(PYTHON) -m pytest tests/faults
+
 .PHONY: test-long
 test-long: setup ## run the long versions of the tests
 	$(PYTHON) -m pytest -m long tests

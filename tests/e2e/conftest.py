@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,38 +9,30 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from warehouse.job_spec import StoreSpec
-from warehouse.spark_conf import spark_conf
 
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi, Connection
-from local_stack.ports import Ports
-from local_stack.stack import Stack, running_stack
+from local_stack.stack import Stack
 from tests.e2e.runs import eventually
+from tests.faults.ledger import Ledger
+from tests.support.airflow_stack import airflow_stack, reader_session
+from tests.support.driver_switches import DriverSwitches
 
 HERE = Path(__file__).parent
-FAULTS = HERE / "faults"
-STORE_MEMORY = 512 << 20
+NOTICED_SECONDS = 60
+"""After which Airflow misses the heartbeat of a task whose worker was killed; by default that takes five minutes."""
 
 
 @pytest.fixture(scope="session")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of switches that ``faults/sitecustomize.py`` reads in the Python driver of each Spark application."""
-    return tmp_path_factory.mktemp("faults")
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> DriverSwitches:
+    """Stops Spark drivers at chosen points."""
+    return DriverSwitches(tmp_path_factory.mktemp("drivers"))
 
 
 @pytest.fixture(scope="session")
-def stack(faults: Path) -> Iterator[Stack]:
-    # Not pytest's folder: other accounts may not enter that, and PostgreSQL does not run as root.
-    state = Path(tempfile.mkdtemp(prefix="warehouse-e2e-", dir="/var/tmp"))
-    state.chmod(0o755)
-    variables = {
-        "WAREHOUSE_MANIFEST": str(HERE / "warehouse.yaml"),
-        "WAREHOUSE_TEST_FAULTS": str(faults),
-        "PYTHONPATH": ":".join(
-            str(HERE.parents[1] / folder) for folder in ("plugins", "spark_jobs", "tests/e2e/faults")
-        ),
-    }
-    with running_stack(Stack(state=state, ports=Ports.free(), memory=STORE_MEMORY, variables=variables)) as started:
+def stack(drivers: DriverSwitches) -> Iterator[Stack]:
+    settings = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(NOTICED_SECONDS)}
+    with airflow_stack("e2e", HERE / "warehouse.yaml", drivers.folder, settings) as started:
         _prepare(started)
         yield started
 
@@ -66,6 +55,7 @@ def _prepare(stack: Stack) -> None:
         )
         for table in ("too_big", "prices", "notes"):
             cursor.execute(f"GRANT SELECT ON public.{table} TO {nycflights.READER}")
+    Ledger(stack.source).create()
     api = stack.airflow.api()
     api.put_connection(
         Connection(
@@ -104,19 +94,8 @@ def store(stack: Stack) -> StoreSpec:
 
 @pytest.fixture(scope="session")
 def spark(stack: Stack, store: StoreSpec) -> Iterator[SparkSession]:
-    """A reader of the store beside Airflow, as a data scientist's session would be."""
-    scratch = Path(tempfile.mkdtemp(prefix="warehouse-e2e-spark-", dir="/dev/shm"))
-    arguments = ["--master", "local[1]", "--driver-memory", "768m"]
-    arguments += ["--driver-class-path", f"{stack.environment['WAREHOUSE_JARS']}/*"]
-    for name, value in spark_conf(store, scratch_dir=str(scratch)).items():
-        arguments += ["--conf", f"'{name}={value}'"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_SUBMIT_ARGS", " ".join([*arguments, "pyspark-shell"]))
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        session = SparkSession.builder.appName("end-to-end tests").getOrCreate()
+    with reader_session(stack, store) as session:
         yield session
-        session.stop()
-    shutil.rmtree(scratch)
 
 
 class ArgumentWatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
 from tests.e2e.runs import events_of, eventually, fail, state_of, succeed, trainings_of
+from tests.support.driver_switches import DriverSwitches
 
 TRAINING = "training_late_departures"
 
@@ -177,11 +177,11 @@ def test_a_row_lost_between_write_and_validation_is_noticed(
     assert "warehouse.snapshot.2013-06-07" not in {row.key for row in properties}
 
 
-def test_a_validate_killed_after_publishing_adopts_its_own_publish(api: AirflowApi, faults: Path) -> None:
-    (faults / "kill_validate_snapshots").touch()
+def test_a_validate_killed_after_publishing_adopts_its_own_publish(api: AirflowApi, drivers: DriverSwitches) -> None:
+    switch = drivers.kill_next("validate_snapshots")
     run_id = api.trigger("snapshot_flights", params={"as_of": "2013-06-08"})["dag_run_id"]
     succeed(api, "snapshot_flights", run_id, timeout=300)
-    assert not (faults / "kill_validate_snapshots").exists()
+    assert not switch.exists()
     validate = next(ti for ti in api.task_instances("snapshot_flights", run_id) if ti["task_id"] == "validate")
     assert validate["try_number"] == 2
     (published,) = from_json(ValidateResult, api.xcom("snapshot_flights", run_id, "validate")).published
