@@ -37,11 +37,18 @@ DAY = "2013-06-01"
 PROBE = """\
 import json
 from pyspark.sql import SparkSession
-from warehouse.memory_only import probe_executors
+from warehouse.disk_failures import RowsCouldReachDisk
+from warehouse.job_spec import StoreSpec
+from warehouse.memory_only import ensure_of_later_executors, probe_executors
 
 session = SparkSession.builder.appName("probe").getOrCreate()
 probed, findings = probe_executors(session, frozenset())
 print("PROBED " + json.dumps([sorted(probed), [str(finding) for finding in findings]]))
+ensure_of_later_executors(session, StoreSpec("file:///dev/shm/unused"), probed)
+try:
+    ensure_of_later_executors(session, StoreSpec("file:///dev/shm/unused"), frozenset(["0"]))
+except RowsCouldReachDisk as refused:
+    print(f"LATER {refused}")
 session.stop()
 """
 
@@ -116,6 +123,8 @@ def test_the_executor_with_its_scratch_on_a_disk_is_found(library: Path, job_scr
         "needed: a folder on tmpfs or ramfs",
         findings[0],
     )
+    # One that was not there when the job began.
+    assert f"LATER rows could reach a disk, which store.memory_only refuses: {findings[0]}; no row was" in done.stdout
 
 
 @contextmanager
