@@ -1,11 +1,13 @@
 """``check-host``: whether this host, a worker of Alluxio or of Spark, could write rows to a disk.
 
-Run where the servers run, as root or as their user; it needs neither Airflow nor Spark and asks the kernel only.
+Run where the servers run, as root or as their user. It asks the kernel only and needs nothing but Python's standard
+library: ``python3 -m logical_warehouse.host_check`` is the same on a host that has nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import socket
 import sys
@@ -13,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from warehouse.disk_failures import DiskFinding
+from warehouse.fingerprint_report import aligned
 from warehouse.host_memory import (
     Kernel,
     core_findings,
@@ -42,38 +45,27 @@ class Line:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``check-host`` to the command line."""
-    parser = subparsers.add_parser(
-        "check-host", help="check that this worker host keeps rows in memory; ends with 1 where it could not"
-    )
-    parser.add_argument(
-        "--tier",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder of Alluxio's memory tier (alluxio.worker.tieredstore.level0.dirs.path); may be repeated",
-    )
-    parser.add_argument(
-        "--scratch", action="append", default=[], metavar="DIR", help="folder of Spark's scratch; may be repeated"
-    )
-    parser.add_argument(
-        "--under-store", action="append", default=[], metavar="DIR", help="folder of Alluxio's under-store"
-    )
+    help_text = "check that this worker host keeps rows in memory; ends with 1 where it could not"
+    _add_arguments(subparsers.add_parser("check-host", help=help_text))
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    for option, what in (
+        ("--tier", "Alluxio's memory tier (alluxio.worker.tieredstore.level0.dirs.path)"),
+        ("--scratch", "Spark's scratch (SPARK_LOCAL_DIRS)"),
+        ("--under-store", "Alluxio's under-store (alluxio.master.mount.table.root.ufs)"),
+    ):
+        text = f"folder of {what}; may be repeated"
+        parser.add_argument(option, action="append", default=[], metavar="DIR", help=text)
     parser.set_defaults(execute=_check_host)
 
 
 def _check_host(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
     named = {"tier": arguments.tier, "scratch": arguments.scratch, "under-store": arguments.under_store}
     lines = list(host_lines(Kernel(), named))
-    table = Table(
-        "", "found", "needed", "", title=f"{socket.gethostname()}: rows in memory only?", title_justify="left"
-    )
-    for line in lines:
-        table.add_row(line.what, line.value, line.needed, "NO" if line.needed else "ok")
-    # A pipe or a log has no width of its own; rich would cut at 80.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    rows = [("NO" if line.needed else "ok", line.what, line.value, line.needed) for line in lines]
+    print(f"Are rows kept in memory on {socket.gethostname()}?")
+    print(aligned([("", "", "found", "needed"), *rows], right=set()))
     return int(any(line.needed for line in lines))
 
 
@@ -86,7 +78,8 @@ def host_lines(kernel: Kernel, named: dict[str, list[str]]) -> Iterator[Line]:
     yield _line("swap", swap_findings(kernel, ""), "off")
     servers = list(_servers(kernel))
     for pid, name in servers:
-        yield from _server_lines(kernel, pid, f"{name} (process {pid})")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            yield from _server_lines(kernel, pid, f"{name} (process {pid})")
     if not servers:
         pattern = kernel.core_pattern()
         yield Line("core dumps", f"no server runs to look at; kernel.core_pattern is {pattern}")
@@ -121,3 +114,9 @@ def _servers(kernel: Kernel) -> Iterator[tuple[int, str]]:
             name = next((SERVERS[one] for one in kernel.command(int(entry.name)) if one in SERVERS), None)
             if name is not None:
                 yield int(entry.name), name
+
+
+if __name__ == "__main__":
+    this_program = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    _add_arguments(this_program)
+    sys.exit(_check_host(this_program.parse_args()))

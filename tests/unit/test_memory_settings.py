@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from warehouse.host_memory import Kernel
 from warehouse.job_spec import StoreSpec
 from warehouse.spark_conf import spark_conf
 
+ROOT = Path(__file__).parents[2]
 URI = "alluxio://localhost:19998/warehouse"
 CONFIGURATION = {
     "alluxio.user.file.writetype.default": "MUST_CACHE",
@@ -184,3 +188,13 @@ def test_check_host_says_by_its_exit_code_whether_all_is_well(
     assert main(["check-host", "--tier", folder]) == code
     output = capsys.readouterr().out
     assert f"tier {folder}" in output and ("NO" in output) == bool(code)
+
+
+def test_a_host_with_nothing_but_python_can_be_checked() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "logical_warehouse.host_check", "--tier", "/dev/shm", "--scratch", "/etc"],
+        env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT / 'spark_jobs'}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"^ok +tier /dev/shm +tmpfs", done.stdout, re.MULTILINE)
+    assert re.search(r"^NO +scratch /etc +/etc on \w+ +a folder on tmpfs or ramfs", done.stdout, re.MULTILINE)
