@@ -132,7 +132,12 @@ def spark_cluster(folder: Path, scratches: tuple[Path, ...]) -> Iterator[str]:
     """A standalone master with a worker of one core for each folder of scratch; its URL."""
     home, port = Path(pyspark.__file__).parent, free_port()
     url = f"spark://{LOOPBACK}:{port}"
-    environment = {**os.environ, "SPARK_HOME": str(home), "SPARK_NO_DAEMONIZE": "1"}
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(home),
+        "SPARK_DAEMON_MEMORY": "128m",
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    }
     spark_class = home / "bin" / "spark-class"
     master = Service("spark-master", folder)
     workers = [Service(f"spark-worker-{number}", folder) for number in range(len(scratches))]
