@@ -14,6 +14,7 @@ from local_stack import demo_report
 from local_stack.airflow import USER
 from local_stack.airflow_api import FINISHED, AirflowApi, Json
 from local_stack.errors import StackError
+from local_stack.preflight import swap_devices
 from local_stack.stack import Stack
 
 DATES = ("2013-06-01", "2013-06-02", "2013-06-03")
@@ -55,6 +56,12 @@ def run_demo(stack: Stack) -> None:
         console = Console(highlight=False, width=120)  # a log: lines need not fit a screen of 80
     started = time.monotonic()
     stack.check()
+    if not stack.memory_only:
+        console.print(
+            f"[yellow]This machine swaps to {', '.join(swap_devices())}[/]: the store is not held to memory only "
+            "(store.memory_only: false), since the demo's data is public. After `swapoff -a` it is.",
+            soft_wrap=True,
+        )
     with _phase(console, "services"):
         stack.start(lambda phase, seconds: console.print(f"  {phase}: {seconds:.0f} s"))
     api = stack.airflow.api()

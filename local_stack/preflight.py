@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
+from warehouse.host_memory import Kernel
+
 from local_stack import versions
 from local_stack.alluxio import SHARED_MEMORY
 from local_stack.errors import StackError
@@ -62,6 +64,11 @@ def check_memory(store: int, *, free_shared: int | None = None, available: int |
             f"{_gib(available)} GiB of memory are available and {_gib(store + MEMORY_BESIDE_STORE)} are needed; "
             "end other programs or use a larger machine"
         )
+
+
+def swap_devices() -> tuple[str, ...]:
+    """Disks that this machine's memory may be swapped to, its tmpfs too: a store in memory only refuses any."""
+    return Kernel().swap_devices()
 
 
 def check_ports(ports: Ports, skip: Iterable[str] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from warehouse.interactive import open_warehouse
+from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of, read_latest
 
 from local_stack.stack import Stack
@@ -11,5 +12,5 @@ __all__ = ["read_as_of", "read_latest", "spark", "store"]
 
 _stack = Stack()
 store = _stack.alluxio.uri
-spark = open_warehouse(store, jars=_stack.environment["WAREHOUSE_JARS"])
+spark = open_warehouse(StoreSpec(store, memory_only=_stack.memory_only), jars=_stack.environment["WAREHOUSE_JARS"])
 print(f'\nTry: read_as_of(spark, "{store}", "flights", "2013-06-02").show()')

@@ -17,7 +17,7 @@ from local_stack.class_data import ensure_class_data_archive
 from local_stack.jars import ensure_jars
 from local_stack.ports import Ports
 from local_stack.postgres import PostgresServer
-from local_stack.preflight import check_java, check_memory, check_ports, check_python
+from local_stack.preflight import check_java, check_memory, check_ports, check_python, swap_devices
 from local_stack.processes import Service
 
 DEFAULT_STATE = REPOSITORY / ".local"
@@ -82,10 +82,16 @@ class Stack:
         return self.source.jdbc_url(nycflights.DATABASE)
 
     @property
+    def memory_only(self) -> bool:
+        """Whether the store is in memory only: not where this machine swaps. The demo's flights are public data."""
+        return not swap_devices()
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the demo's manifest reads from the environment."""
         return {
             "WAREHOUSE_STORE_URI": self.alluxio.uri,
+            "WAREHOUSE_MEMORY_ONLY": str(self.memory_only).lower(),
             "WAREHOUSE_STORE_WEB": self.alluxio.web,
             "WAREHOUSE_STORE_S3": self.alluxio.s3,
             "WAREHOUSE_JARS": str(ensure_jars("spark")),

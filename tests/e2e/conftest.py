@@ -89,7 +89,7 @@ def api(stack: Stack) -> AirflowApi:
 
 @pytest.fixture(scope="session")
 def store(stack: Stack) -> StoreSpec:
-    return StoreSpec(stack.alluxio.uri)
+    return StoreSpec(stack.alluxio.uri, memory_only=stack.memory_only)
 
 
 @pytest.fixture(scope="session")

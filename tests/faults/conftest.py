@@ -49,7 +49,7 @@ def stack(drivers: DriverSwitches) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def store(stack: Stack) -> StoreSpec:
-    return StoreSpec(stack.alluxio.uri)
+    return StoreSpec(stack.alluxio.uri, memory_only=stack.memory_only)
 
 
 @pytest.fixture(scope="session")

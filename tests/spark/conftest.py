@@ -21,6 +21,7 @@ from local_stack.jars import ensure_jars
 from local_stack.mariadb import MariadbServer, ensure_programs
 from local_stack.ports import Ports, free_port
 from local_stack.postgres import PostgresServer
+from local_stack.preflight import swap_devices
 from tests.spark.databases import Database, MariadbDatabase, PostgresDatabase
 from tests.spark.runs import Runs
 from tests.spark.submits import packaged_library
@@ -28,6 +29,8 @@ from tests.spark.submits import packaged_library
 ALLUXIO_MEMORY = 512 << 20
 REQUIRE_MARIADB = "WAREHOUSE_REQUIRE_MARIADB" in os.environ
 """Whether a machine without MariaDB's server fails its tests instead of skipping them."""
+MEMORY_ONLY = not swap_devices()
+"""Whether this machine can keep rows off its disks; the tests of exactly that are skipped where it cannot."""
 NAMESPACES = itertools.count(1)
 SCRATCHES = itertools.count(1)
 
@@ -73,8 +76,8 @@ def alluxio(scratch: Path, ports: Ports) -> Iterator[Alluxio]:
 @pytest.fixture(scope="session")
 def stores(scratch: Path, ports: Ports) -> dict[str, StoreSpec]:
     return {
-        "tmpfs": StoreSpec(f"file://{scratch}/store", catalog="tmpfs"),
-        "alluxio": StoreSpec(Alluxio(scratch / "alluxio", ports).uri, catalog="alluxio"),
+        "tmpfs": StoreSpec(f"file://{scratch}/store", catalog="tmpfs", memory_only=MEMORY_ONLY),
+        "alluxio": StoreSpec(Alluxio(scratch / "alluxio", ports).uri, catalog="alluxio", memory_only=MEMORY_ONLY),
     }
 
 

@@ -29,9 +29,12 @@ from warehouse.stored_in_memory import metadata_files, verify_published
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import LOOPBACK, Ports, free_port
+from local_stack.preflight import swap_devices
 from local_stack.processes import Service, wait_for
 from tests.spark.runs import Runs
 from tests.spark.submits import spark_submit, submit
+
+pytestmark = pytest.mark.skipif(bool(swap_devices()), reason=f"this machine swaps to {', '.join(swap_devices())}")
 
 DAY = "2013-06-01"
 PROBE = """\

@@ -73,7 +73,7 @@ def test_the_lines_that_people_type(tmpfs_runs: Runs) -> None:
 from warehouse.interactive import open_warehouse
 from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of
-store = StoreSpec({runs.store.uri!r}, namespace={runs.store.namespace!r})
+store = StoreSpec({runs.store.uri!r}, namespace={runs.store.namespace!r}, memory_only={runs.store.memory_only})
 spark = open_warehouse(store, jars={str(ensure_jars("spark"))!r})
 print("rows", read_as_of(spark, store, "events", "2013-06-02").count())
 """

@@ -7,10 +7,12 @@ from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
+from warehouse.host_memory import Kernel
 
 from local_stack import preflight
 from local_stack.errors import StackError
 from local_stack.ports import LOOPBACK, Ports, in_use, is_listening
+from local_stack.stack import Stack
 
 GIB = 1 << 30
 
@@ -84,3 +86,15 @@ def test_free_ports_are_different_and_free() -> None:
     assert len(set(numbers)) == len(numbers)
     assert not any(in_use(port) for port in numbers)
     assert replace(ports, airflow=1).source == ports.source
+
+
+def test_a_machine_that_swaps_runs_the_demo_without_memory_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swaps = tmp_path / "swaps"
+    monkeypatch.setattr(preflight, "Kernel", lambda: Kernel(proc=tmp_path))
+    swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n")
+    assert Stack(tmp_path / "stack").memory_only
+    swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n/dev/sda2 partition 1 0 -2\n")
+    assert preflight.swap_devices() == ("/dev/sda2",)
+    assert not Stack(tmp_path / "stack").memory_only
