@@ -8,6 +8,7 @@ from warehouse.compare_spec import DIFFERENT, EQUAL, IMPOSSIBLE, CompareJob
 from warehouse.comparing import compare_snapshot, compared_text
 from warehouse.failures import JobError
 from warehouse.memory_only import ensure_memory_only
+from warehouse.records import read_records
 from warehouse.session import job_session
 from warehouse.spec_json import from_json
 
@@ -23,6 +24,9 @@ def main(arguments: list[str]) -> int:
             print(error, flush=True)
             return IMPOSSIBLE
         print(compared_text(job, compared), flush=True)
+        record = read_records(session, job.store, job.table.name).get(job.interval.as_of)
+        for note in record.forgotten if record is not None and job.branch is None else ():
+            print(note, flush=True)
     return DIFFERENT if compared.comparison.differences or compared.keys else EQUAL
 
 

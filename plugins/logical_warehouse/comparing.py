@@ -6,11 +6,8 @@ It starts a Spark application of its own, outside of Airflow, so that no value c
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +15,6 @@ from warehouse.compare_spec import EQUAL, FOUND, CompareJob
 from warehouse.dialects import dialect_of_url
 from warehouse.failures import PermanentError
 from warehouse.job_spec import (
-    PASSWORD_VARIABLE,
     ChecksSpec,
     IntervalSpec,
     RetentionSpec,
@@ -27,9 +23,9 @@ from warehouse.job_spec import (
     TableSpec,
     to_json,
 )
-from warehouse.spark_conf import spark_conf
 
 from logical_warehouse.intervals import NotAnAsOf, utc_text
+from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
 from logical_warehouse.manifest import load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, history_spec, make_plan, store_spec
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
     from logical_warehouse.connections import JdbcAddress
     from logical_warehouse.manifest import Table
 
-SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
-SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
 BRANCH = re.compile(r"run_(?P<run>[a-z0-9_]+)_try(?P<try>[0-9]+)")
 
 
@@ -162,23 +156,8 @@ def _key(arguments: argparse.Namespace, table: Table) -> tuple[str, ...]:
 
 
 def _submit(plan: SnapshotPlan, job: CompareJob, password: str | None) -> int:
-    """Run the application on this machine; what it prints goes to the terminal, Spark's own log only if it fails."""
     with scratch_folder(SCRATCH_ROOT) as scratch:
-        conf = spark_conf(
-            job.store, scratch_dir=str(scratch), class_data_archive=plan.spark.class_data_archive, small=True
-        ) | {name: str(value) for name, value in plan.spark.conf.items()}
-        command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
-        if plan.spark.jars:
-            command += ["--driver-class-path", f"{plan.spark.jars}/*"]
-        for name, value in (conf | {"spark.driver.host": "127.0.0.1"}).items():
-            command += ["--conf", f"{name}={value}"]
-        command += [str(SPARK_JOBS / "compare_snapshot.py"), to_json(job)]
-        environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
-        if password is not None:
-            environment[PASSWORD_VARIABLE] = password
-        with tempfile.TemporaryFile("w+", dir=scratch) as log:
-            ended = subprocess.run(command, env=environment, stderr=log, check=False)
-            if ended.returncode not in (EQUAL, *FOUND):
-                log.seek(0)
-                sys.stderr.write(log.read())
-    return int(ended.returncode != EQUAL)
+        code = submit_here(
+            plan, "compare_snapshot.py", to_json(job), scratch=scratch, known=(EQUAL, *FOUND), password=password
+        )
+    return int(code != EQUAL)

@@ -142,10 +142,15 @@ def schema_to_publish(session: SparkSession, table: Any, name: str, schema_id: i
 def begin(session: SparkSession, table: Any, schema: Any) -> Any:
     """A transaction of ``table`` in which ``schema`` is the current one; finish it with :func:`end`."""
     transaction = table.newTransaction()
+    use_schema(session, transaction, schema)
+    return transaction
+
+
+def use_schema(session: SparkSession, transaction: Any, schema: Any) -> None:
+    """Make ``schema`` the current one within a transaction of :func:`begin`: that of the snapshots it makes next."""
     operations = transaction.table().operations()
     current = operations.current()
     operations.commit(current, _with_current(session, current, schema))
-    return transaction
 
 
 def end(session: SparkSession, table: Any, base: Any, transaction: Any, schema: Any) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from warehouse.fingerprints import ValidateMode as ValidateMode
+from warehouse.forgotten import Forgotten as Forgotten
 from warehouse.spec_json import SPEC_VERSION as SPEC_VERSION
 from warehouse.spec_json import SpecError as SpecError
 from warehouse.spec_json import from_json as from_json
@@ -319,6 +320,8 @@ class SnapshotRecord:
     readable (of ``main`` for interval tables, of the tag for the others). ``schema_id``: id of the Iceberg schema with
     the columns that were captured; None in records from before it was kept. ``in_memory``: whether every file of the
     snapshot was found wholly in memory and on no disk before it was published; None where the store cannot tell.
+    ``forgotten``: rows that were removed since, the earliest removal first; ``rows``, ``bytes``, ``files`` and
+    ``digest`` are then of what is left, and ``fingerprint`` is empty.
     """
 
     table: str
@@ -347,6 +350,7 @@ class SnapshotRecord:
     fingerprint: str = ""
     schema_id: int | None = None
     in_memory: bool | None = None
+    forgotten: tuple[Forgotten, ...] = ()
     version: int = SPEC_VERSION
 
     @property

@@ -17,6 +17,7 @@ from pyspark.sql import functions as sf
 from warehouse.coverage import NoSuchSnapshot, covered
 from warehouse.coverage import at_or_before as newest_known
 from warehouse.failures import PermanentError
+from warehouse.forgotten import replaced_by
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
 from warehouse.job_spec import InputRead, InputSpec, SnapshotRecord, StoreSpec
@@ -71,8 +72,13 @@ class LateSnapshot(UserWarning):
     """What is read was captured later than its table allows, so it may hold what was not yet known at its date."""
 
 
+class ForgottenRows(UserWarning):
+    """What is read again lacks rows that were there: somebody asked for them to be forgotten."""
+
+
 # Each time it is read, not once per line of code; whoever sets filters of their own has the last word.
 warnings.simplefilter("always", LateSnapshot, append=True)
+warnings.simplefilter("always", ForgottenRows, append=True)
 
 
 @dataclass(eq=False)
@@ -229,12 +235,16 @@ def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *
     store = _store(store)
     with store_errors(store.uri, read.table):
         loaded = load_existing_table(session, store, read.table)
-        if loaded.snapshot(read.iceberg_snapshot_id) is None:
+        snapshot_id = replaced_by(properties_of(loaded), read.iceberg_snapshot_id)
+        if loaded.snapshot(snapshot_id) is None:
             records = records_of(loaded)
             anew = (label for label in read.as_of if label in records and records[label].published_at > trained_at)
             raise InputExpired(read.table, read.iceberg_snapshot_id, tuple(anew))
+    if snapshot_id != read.iceberg_snapshot_id:
+        message = f"table {read.table}: rows of what was read were forgotten since; all others are as they were"
+        warnings.warn(message, ForgottenRows, stacklevel=2)
     _warn(read.table, read.late, above=1)
-    return _pinned(session, store, read.table, read.iceberg_snapshot_id, read.as_of)
+    return _pinned(session, store, read.table, snapshot_id, read.as_of)
 
 
 def _frame(session: SparkSession, store: StoreSpec, found: Resolved) -> DataFrame:

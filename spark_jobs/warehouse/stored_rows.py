@@ -18,7 +18,7 @@ from warehouse.stored_fingerprint import row_hash, row_hash_words, stored_column
 from warehouse.vendor_errors import expression_errors
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, Row, SparkSession
 
 HALF = 32
 WORD = (1 << 64) - 1
@@ -78,8 +78,7 @@ def read_back(frame: DataFrame, table: TableSpec, source: TableFingerprint | Non
         aggregates += row_hash_words()
     with expression_errors(table.name):
         row = frame.select("*", *projected).agg(*aggregates).collect()[0]
-    high, low = ((row[half] or 0) & WORD for half in ("high", "low"))
-    digest = f"{row['rows']:x}-{high:016x}{low:016x}"
+    digest = digest_text(row)
     fingerprint = None
     if source is not None:
         rows_hashed = None if source.row_hash is None else row_hash_text(row["word0"], row["word1"])
@@ -87,6 +86,12 @@ def read_back(frame: DataFrame, table: TableSpec, source: TableFingerprint | Non
         fingerprint = TableFingerprint(row["rows"], found, source.text_hash, rows_hashed)
     violations = {name: row[f"check_{index}"] or 0 for index, name in enumerate(names)}
     return StoredRows(row["rows"], digest, violations, fingerprint)
+
+
+def digest_text(row: Row) -> str:
+    """The digest in an answer to :func:`digest_columns` with the number of ``rows``."""
+    high, low = ((row[half] or 0) & WORD for half in ("high", "low"))
+    return f"{row['rows']:x}-{high:016x}{low:016x}"
 
 
 def digest_columns(frame: DataFrame) -> list[Column]:

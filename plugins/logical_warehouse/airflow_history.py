@@ -1,0 +1,122 @@
+"""What Airflow's metadata database still knows of a snapshot after the store has let it go.
+
+Its queries run where ``airflow`` itself does, as those of ``trainings``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from warehouse.job_spec import SnapshotRecord, SpecError, ValidateResult, from_json
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True)
+class PublishedEvent:
+    """An asset event of one date. ``at``: ISO 8601 in UTC; ``record``: None where it is of a version unknown here."""
+
+    at: str
+    dag_id: str
+    run_id: str
+    record: SnapshotRecord | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run whose retention ended a date, and when."""
+
+    at: str
+    dag_id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class AirflowHistory:
+    """``events``: oldest first. ``training_results``: run id and what its task returned."""
+
+    events: tuple[PublishedEvent, ...] = ()
+    ended: tuple[Ended, ...] = ()
+    training_results: tuple[tuple[str, Any], ...] = ()
+
+
+def ask_airflow(uri: str, table: str, as_of: str | None, snapshot_dag: str, training_dags: list[str]) -> AirflowHistory:
+    """Ask the metadata database about a table's date, or without one about its trainings only.
+
+    :param uri: of the table's asset.
+    """
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        results = tuple(_returned(session, training_dags, "train"))
+        if as_of is None:
+            return AirflowHistory(training_results=tuple((run_id, value) for _, _, run_id, value in results))
+        return AirflowHistory(
+            tuple(_events(session, uri, table, as_of)),
+            tuple(_ended(session, snapshot_dag, table, as_of)),
+            tuple((run_id, value) for _, _, run_id, value in results),
+        )
+
+
+def record_of(extra: dict[str, Any], as_of: str) -> SnapshotRecord | None:
+    """The record of ``as_of`` in an event's extra: all dates that one task publishes share one."""
+    known = {one.name for one in dataclasses.fields(SnapshotRecord)}
+    for raw in (extra, *extra.get("again", ())):
+        if raw.get("as_of") == as_of:
+            with suppress(SpecError):
+                return from_json(SnapshotRecord, json.dumps({key: raw[key] for key in raw if key in known}))
+    return None
+
+
+def ended_in(result: Any, table: str, as_of: str) -> bool:
+    """Whether a validate task that returned ``result`` ended that date."""
+    with suppress(SpecError):
+        published = from_json(ValidateResult, result if isinstance(result, str) else json.dumps(result)).published
+        return any(one.record.table == table and as_of in one.expired for one in published)
+    return False
+
+
+def _events(session: Session, uri: str, table: str, as_of: str) -> Iterator[PublishedEvent]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from sqlalchemy import select
+
+    found = session.scalars(
+        select(AssetEvent)
+        .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        .where(AssetModel.uri == uri, AssetModel.name == table, AssetEvent.partition_key == as_of)
+        .order_by(AssetEvent.timestamp)
+    )
+    for event in found:
+        yield PublishedEvent(
+            _utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "", record_of(event.extra, as_of)
+        )
+
+
+def _ended(session: Session, dag_id: str, table: str, as_of: str) -> Iterator[Ended]:
+    for at, by_dag, run_id, value in _returned(session, [dag_id], "validate"):
+        if ended_in(value, table, as_of):
+            yield Ended(at, by_dag, run_id)
+
+
+def _returned(session: Session, dag_ids: list[str], task_id: str) -> Iterator[tuple[str, str, str, Any]]:
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    rows = session.execute(
+        select(XComModel.timestamp, XComModel.dag_id, XComModel.run_id, XComModel.value)
+        .where(XComModel.dag_id.in_(dag_ids), XComModel.task_id == task_id, XComModel.key == "return_value")
+        .order_by(XComModel.timestamp)
+    )
+    for at, dag_id, run_id, value in rows:
+        yield _utc(at), dag_id, run_id, value
+
+
+def _utc(moment: Any) -> str:
+    text: str = moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return text

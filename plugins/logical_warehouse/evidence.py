@@ -1,0 +1,219 @@
+"""``evidence``: what an officer asks about one snapshot, from its record, its memory, and what Airflow knows of it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.failures import PermanentError
+from warehouse.job_spec import SnapshotRecord
+
+from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ask_airflow
+from logical_warehouse.intervals import NotAnAsOf
+from logical_warehouse.manifest import Manifest, load_manifest
+from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.plan import SnapshotPlan, asset_uri, make_plan, training_dag_id
+from logical_warehouse.store_files import store_files, tables_path
+from logical_warehouse.store_health import browse
+from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
+
+UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class StoredNow:
+    """The table's directory in Alluxio as it is now; its files are those of all dates, with their metadata.
+
+    ``on_disk``: files that are not wholly in memory, or also in the under-store.
+    """
+
+    files: int
+    on_disk: int
+    pinned: bool
+    owner: str
+    group: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """``state``: ``published``, ``expired`` or ``never published``. ``record``: of the published snapshot, or the last
+    that Airflow was told of; ``published``: every time that one was. ``now``: None where the store cannot be asked.
+    """
+
+    table: str
+    as_of: str
+    state: str
+    record: SnapshotRecord | None
+    published: tuple[PublishedEvent, ...]
+    ended: tuple[Ended, ...]
+    now: StoredNow | None
+    trainings: tuple[TrainedModel, ...]
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``evidence`` to the command line."""
+    parser = subparsers.add_parser(
+        "evidence", help="what is known of a snapshot: when and from where, checked how, where it lies, who read it"
+    )
+    parser.add_argument("table", help="a table of the manifest")
+    parser.add_argument("as_of", help="the as-of date, 2013-06-01")
+    parser.add_argument("--json", action="store_true", help="for a machine")
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    parser.set_defaults(execute=_evidence)
+
+
+def _evidence(arguments: argparse.Namespace) -> int:
+    manifest, plan = planned(arguments.manifest, arguments.table)
+    try:
+        as_of = plan.schedule.interval_of_label(arguments.as_of).as_of
+    except NotAnAsOf as error:
+        raise PermanentError(f"table {arguments.table}: {error}") from error
+    history = ask_airflow(
+        asset_uri(plan.store, arguments.table),
+        arguments.table,
+        as_of,
+        plan.dag_id,
+        [training_dag_id(name) for name in manifest.trainings],
+    )
+    found = gather(manifest, arguments.table, as_of, history)
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(found), indent=2))
+    else:
+        width = max(len(name) for name, _ in lines(found))
+        for name, value in lines(found):
+            print(f"{name:<{width}}  {value}")
+    return 0 if found.record is not None else 1
+
+
+def planned(path: Path, table: str) -> tuple[Manifest, SnapshotPlan]:
+    """The manifest and the plan of the table's group.
+
+    :raises PermanentError: it has no healthy table of this name.
+    """
+    manifest = load_manifest(path).manifest
+    if manifest is not None:
+        for plan in make_plan(manifest).snapshots:
+            if any(one.name == table for one in plan.tables):
+                return manifest, plan
+    raise PermanentError(f"{path} has no healthy table {table!r}; see `python -m logical_warehouse lint`")
+
+
+def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) -> Evidence:
+    """All that is known of the snapshot.
+
+    :raises RetryableError: the store does not answer.
+    """
+    store = manifest.store
+    stored = read_stored_table(store_files(store), tables_path(store), table)
+    record = next((one for one in stored.records if one.as_of == as_of), None) if stored is not None else None
+    state = "published" if record is not None else "expired" if history.events else "never published"
+    if record is None:
+        record = next((event.record for event in reversed(history.events) if event.record is not None), None)
+    models = together(models_in_store(manifest, table), models_of_results(history.training_results, table))
+    return Evidence(
+        table,
+        as_of,
+        state,
+        record,
+        history.events,
+        history.ended,
+        _now(store.web, f"{tables_path(store)}/{table}") if store.web is not None else None,
+        that_read(models, [as_of]),
+    )
+
+
+def _now(web: str, path: str) -> StoredNow | None:
+    parent, _, name = path.rpartition("/")
+    directory = next((one for one in browse(web, parent) if one["name"] == name), None)
+    if directory is None:
+        return None
+    files = on_disk = 0
+    folders, pinned = [path], bool(directory["pinned"])
+    while folders:
+        folder = folders.pop()
+        for entry in browse(web, folder):
+            if entry["isDirectory"]:
+                folders.append(f"{folder}/{entry['name']}")
+                continue
+            files += 1
+            in_memory = entry["inAlluxioPercentage"] == 100 or not _has_bytes(entry)  # noqa: PLR2004 - per cent
+            on_disk += not (in_memory and entry["persistenceState"] == "NOT_PERSISTED")
+            pinned = pinned and bool(entry["pinned"])
+    return StoredNow(files, on_disk, pinned, directory["owner"], directory["group"], directory["mode"])
+
+
+def _has_bytes(entry: dict[str, str]) -> bool:
+    return not str(entry["size"]).startswith("0")
+
+
+def lines(found: Evidence) -> Iterator[tuple[str, str]]:
+    """Name and value of each piece of evidence, for people."""
+    yield "snapshot", f"{found.table} as of {found.as_of}: {found.state}"
+    if (record := found.record) is not None:
+        yield from _captured(record)
+        yield from _checked(record)
+        yield from _protected(found, record)
+    for event in found.published:
+        yield "published", f"at {event.at} by {event.dag_id}, run {event.run_id}"
+    for ended in found.ended:
+        yield "expired", f"at {ended.at} by retention, in {ended.dag_id}, run {ended.run_id}"
+    if found.state == "expired" and not found.ended:
+        yield "expired", "when is not known: Airflow no longer has the run, or its memory was lost"
+    for model in found.trainings:
+        run = f"run {model.run_id}" if model.run_id else UNKNOWN
+        where = model.path or "its model is not in the store (any more)"
+        yield "read by training", f"{model.training} as of {model.as_of}, {run}: {where}"
+    if not found.trainings:
+        yield "read by training", "none that is known"
+
+
+def _captured(record: SnapshotRecord) -> Iterator[tuple[str, str]]:
+    late = ", LATE: it may hold what was not known at its date" if record.late else ""
+    yield "interval", f"{record.start} to {record.end}, history {record.history}"
+    yield "captured", f"at {record.captured_at} from source {record.source}{late}"
+    yield "source's state", f"{record.source_position or UNKNOWN} ({record.consistency})"
+    yield "by run", f"{record.dag_id}, {record.run_id}"
+
+
+def _checked(record: SnapshotRecord) -> Iterator[tuple[str, str]]:
+    yield "rows", f"{record.rows:,} stored, {record.source_rows:,} in the source when captured; {record.bytes:,} bytes"
+    first = record.forgotten[0] if record.forgotten else None
+    fingerprint = first.fingerprint if first is not None else record.fingerprint
+    if record.validate == "count":
+        yield "equal to the source", "in the number of rows (validate: count)"
+    else:
+        what = "all columns" if record.validate == "columns" else "all columns and a hash of all rows"
+        yield "equal to the source", f"in {what}, when published: fingerprint {fingerprint}"
+    yield "digest of rows", record.digest
+    for note in record.forgotten:
+        yield "forgotten since", f"{note}; digest before: {note.digest}"
+
+
+def _protected(found: Evidence, record: SnapshotRecord) -> Iterator[tuple[str, str]]:
+    masked = getattr(record, "masked", ())
+    yield "masked columns", _named(masked) or "none"
+    labels = getattr(record, "classification", ())
+    yield "classification", _named(labels) or "none"
+    at_publishing = {True: "yes", False: "NO", None: UNKNOWN}[getattr(record, "in_memory", None)]
+    yield "in memory only", f"{at_publishing}, when published"
+    if found.now is not None:
+        state = f"{found.now.on_disk} of {found.now.files} files NOT" if found.now.on_disk else "yes"
+        pinned = "pinned" if found.now.pinned else "NOT pinned"
+        yield "in memory only", f"{state}, now ({found.now.files} files of the table, {pinned})"
+    if found.now is not None:
+        yield "allowed to read", f"now: {found.now.owner}:{found.now.group} {found.now.mode}"
+
+
+def _named(columns: object) -> str:
+    """Names, or names with what is said of each."""
+    if isinstance(columns, dict):
+        return ", ".join(f"{name}: {value}" for name, value in columns.items())
+    if isinstance(columns, tuple | list):
+        return ", ".join(map(str, columns))
+    return ""

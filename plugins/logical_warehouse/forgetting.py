@@ -1,0 +1,104 @@
+"""``forget``: rows of given keys leave every snapshot of a table; the models that were trained on them are listed.
+
+The keys are values of the data: they come in a file, never as an argument, and are kept nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import getpass
+import json
+import sys
+from pathlib import Path
+
+from warehouse.failures import PermanentError
+from warehouse.forget_spec import IMPOSSIBLE, ForgetJob, ForgetResult
+from warehouse.spec_json import from_json, to_json
+
+from logical_warehouse.airflow_history import ask_airflow
+from logical_warehouse.evidence import planned
+from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.plan import asset_uri, store_spec, training_dag_id
+from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``forget`` to the command line."""
+    parser = subparsers.add_parser(
+        "forget", help="remove the rows of given keys from every snapshot of a table, and list the models that saw them"
+    )
+    parser.add_argument("table", help="a table of the manifest")
+    parser.add_argument("--column", required=True, help="its column that has the keys")
+    parser.add_argument(
+        "--keys-file", required=True, type=Path, help="a key in each line, as it is stored: of a masked column, masked"
+    )
+    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the records; default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="for a machine")
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    parser.set_defaults(execute=_forget)
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    manifest, plan = planned(arguments.manifest, arguments.table)
+    if not arguments.keys_file.is_file():
+        raise PermanentError(f"{arguments.keys_file} is not a file with a key in each line.")
+    training_dags = [training_dag_id(name) for name in manifest.trainings]
+    history = ask_airflow(asset_uri(plan.store, arguments.table), arguments.table, None, plan.dag_id, training_dags)
+    # Before anything is removed: a store that cannot tell its models now may not tell them afterwards either.
+    models = together(
+        models_in_store(manifest, arguments.table), models_of_results(history.training_results, arguments.table)
+    )
+    with scratch_folder(SCRATCH_ROOT) as scratch:
+        answer = scratch / "forgotten.json"
+        job = ForgetJob(
+            store=store_spec(plan.store),
+            table=arguments.table,
+            column=arguments.column,
+            keys_file=str(arguments.keys_file.resolve()),
+            by=arguments.by,
+            result_path=str(answer),
+        )
+        code = submit_here(plan, "forget_keys.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE))
+        if code != 0:
+            return 1
+        result = from_json(ForgetResult, answer.read_text(encoding="utf-8"))
+    seen = that_read(models, [date.as_of for date in result.dates])
+    if arguments.json:
+        print(json.dumps({**dataclasses.asdict(result), "models": [dataclasses.asdict(one) for one in seen]}, indent=2))
+    else:
+        print("\n".join(result_lines(result, seen)))
+    if result.under_way:
+        print(under_way_line(result), file=sys.stderr)
+    return 0
+
+
+def result_lines(result: ForgetResult, models: tuple[TrainedModel, ...]) -> list[str]:
+    """What was done, for people."""
+    if not result.dates:
+        return [
+            f"{result.table}: no published snapshot has a row of the {result.keys} keys; nothing that had one before "
+            "is left in memory"
+        ]
+    rows = sum(date.rows for date in result.dates)
+    lines = [f"{result.table}: {rows:,} rows of {result.keys} keys forgotten at {result.at}, {result.seconds:.1f} s"]
+    lines += [f"  as of {date.as_of}: {date.rows:,} rows gone, {date.rows_left:,} left" for date in result.dates]
+    if result.kept:
+        lines.append(f"  also from the kept inputs of trainings: {', '.join(result.kept)}")
+    if result.dropped:
+        lines.append(f"  dropped, since they held such rows: {', '.join(result.dropped)}")
+    lines.append("models trained on these dates:" if models else "no model is known that was trained on these dates")
+    for model in models:
+        run = f", run {model.run_id}" if model.run_id else ""
+        lines.append(f"  {model.training} as of {model.as_of}{run}: {model.path or 'not in the store (any more)'}")
+    return lines
+
+
+def under_way_line(result: ForgetResult) -> str:
+    """The warning of runs that had captured what they may still publish."""
+    return (
+        f"{result.table}: runs were under way ({', '.join(result.under_way)}); those that read the source before the "
+        "rows were deleted there may bring them back: run this again when they have ended"
+    )

@@ -1,0 +1,54 @@
+"""Spark applications of commands: on this machine, outside of Airflow, so that no value comes into a log or an XCom."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from warehouse.job_spec import PASSWORD_VARIABLE
+from warehouse.spark_conf import spark_conf
+
+from logical_warehouse.plan import SnapshotPlan, store_spec
+
+SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
+SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
+
+
+def submit_here(
+    plan: SnapshotPlan,
+    application: str,
+    argument: str,
+    *,
+    scratch: Path,
+    known: Collection[int],
+    password: str | None = None,
+) -> int:
+    """Run an application of this project; its exit code.
+
+    What it prints goes to the terminal; Spark's own log only where the exit code is none that is ``known``.
+
+    :param scratch: folder in memory, gone afterwards.
+    """
+    store = store_spec(plan.store)
+    conf = spark_conf(store, scratch_dir=str(scratch), class_data_archive=plan.spark.class_data_archive, small=True) | {
+        name: str(value) for name, value in plan.spark.conf.items()
+    }
+    command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
+    if plan.spark.jars:
+        command += ["--driver-class-path", f"{plan.spark.jars}/*"]
+    for name, value in (conf | {"spark.driver.host": "127.0.0.1"}).items():
+        command += ["--conf", f"{name}={value}"]
+    command += [str(SPARK_JOBS / application), argument]
+    environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
+    if password is not None:
+        environment[PASSWORD_VARIABLE] = password
+    with tempfile.TemporaryFile("w+", dir=scratch) as log:
+        ended = subprocess.run(command, env=environment, stderr=log, check=False)
+        if ended.returncode not in known:
+            log.seek(0)
+            sys.stderr.write(log.read())
+    return ended.returncode

@@ -1,0 +1,87 @@
+"""Which trainings read which dates of a table: by the models in the store, and by what Airflow knows of their runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from warehouse.job_spec import InputRead, SpecError, TrainResult, from_json
+
+from logical_warehouse.manifest import Manifest
+from logical_warehouse.store_files import LocalFiles, StoreFiles, store_files
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A training that read a table. ``dates``: of the table; ``run_id``: None where the model does not tell.
+
+    ``path``: of the model, None where it was not found any more, or lies where it cannot be looked for.
+    """
+
+    training: str
+    as_of: str
+    run_id: str | None
+    dates: tuple[str, ...]
+    path: str | None
+
+
+def models_in_store(manifest: Manifest, table: str) -> list[TrainedModel]:
+    """Models that lie in the store, or in a folder of this machine, and had ``table`` as an input.
+
+    :raises RetryableError: the store does not answer.
+    """
+    found: list[TrainedModel] = []
+    roots = {f"{manifest.store.uri}/_models"}
+    roots |= {training.model.rstrip("/") for training in manifest.trainings.values() if training.model}
+    for root in sorted(roots):
+        if root.startswith(f"{manifest.store.uri}/"):
+            found += _models_below(store_files(manifest.store), root, table)
+        elif root.startswith("file://"):
+            found += _models_below(LocalFiles(), root, table)
+    return found
+
+
+def _models_below(files: StoreFiles, root: str, table: str) -> Iterator[TrainedModel]:
+    folder = urlsplit(root).path
+    for training in files.folders(folder):
+        for as_of in files.folders(f"{folder}/{training}"):
+            for one in files.folders(f"{folder}/{training}/{as_of}"):
+                with suppress(FileNotFoundError):
+                    written = json.loads(files.read(f"{folder}/{training}/{as_of}/{one}/inputs.json"))
+                    if dates := _dates((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
+                        path = f"{root}/{training}/{as_of}/{one}"
+                        yield TrainedModel(training, as_of, written.get("run_id"), dates, path)
+
+
+def models_of_results(results: Iterable[tuple[str, Any]], table: str) -> list[TrainedModel]:
+    """Trainings that read ``table``, by what their tasks returned.
+
+    :param results: run id, and the :class:`TrainResult` as JSON; what is none is passed over.
+    """
+    found = []
+    for run_id, text in results:
+        with suppress(SpecError):
+            result = from_json(TrainResult, text if isinstance(text, str) else json.dumps(text))
+            if dates := _dates(result.inputs, table):
+                found.append(TrainedModel(result.training, result.as_of, run_id, dates, None))
+    return found
+
+
+def together(in_store: Iterable[TrainedModel], by_runs: Iterable[TrainedModel]) -> tuple[TrainedModel, ...]:
+    """Both, each training run once."""
+    known = {(model.training, model.as_of, model.run_id): model for model in by_runs}
+    known |= {(model.training, model.as_of, model.run_id): model for model in in_store}
+    return tuple(sorted(known.values(), key=lambda model: (model.training, model.as_of, model.run_id or "")))
+
+
+def that_read(models: Iterable[TrainedModel], dates: Collection[str]) -> tuple[TrainedModel, ...]:
+    """Those that read one of ``dates`` at least."""
+    return tuple(model for model in models if not set(dates).isdisjoint(model.dates))
+
+
+def _dates(reads: Iterable[InputRead], table: str) -> tuple[str, ...]:
+    return tuple(date for read in reads if read.table == table for date in read.as_of)

@@ -1,0 +1,317 @@
+"""Forgetting: rows with given keys leave every snapshot of a table, and the memory that held them is free.
+
+Nothing in the store is ever changed in place: what holds such rows is written anew without them, one commit moves every
+branch and tag (and writes the records) to what was written, and then the old files go, without a grace for readers.
+Ended before that commit, nothing has happened; after it, another run frees what is left. Run again, it finds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as sf
+
+from warehouse.branch_schema import begin, end, use_schema, write_files
+from warehouse.expiry import expire
+from warehouse.failures import MissingColumn, PermanentError
+from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
+from warehouse.forgotten import REPLACED, Forgotten, replaced_snapshots
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
+from warehouse.iceberg_tables import quoted, quoted_name
+from warehouse.job_spec import RetentionSpec, SnapshotRecord, to_json
+from warehouse.jvm import jvm_of
+from warehouse.publish import RETIRED_PREFIX, data_files
+from warehouse.records import records_of
+from warehouse.source_read import AS_OF_COLUMN
+from warehouse.stored_in_memory import verify_in_memory
+from warehouse.stored_rows import digest_columns, digest_text
+from warehouse.table_origin import HISTORY
+from warehouse.vendor_errors import store_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+RUN_PREFIX = "run_"
+KEPT_PREFIX = "keep_"
+TEMPORARY = (RUN_PREFIX, RETIRED_PREFIX)
+OWN_PREFIX = "forgetting_"
+"""Of branches that no commit ever shows."""
+KEY = "forgotten key"
+
+Files = frozenset[str]
+"""Data files that are read together: all of a state, or of one interval."""
+
+
+@dataclass(eq=False)
+class NoKeys(PermanentError):
+    table: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: the file of keys has none; write one in each line"
+
+
+@dataclass(eq=False)
+class KeysOfAnotherType(PermanentError):
+    """``keys``: how many of them no value of the column can be equal to."""
+
+    table: str
+    column: str
+    type: str
+    keys: int
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table}: {self.keys} of the keys are no {self.type}, which column {self.column!r} is; give "
+            "them as they are stored; nothing was forgotten"
+        )
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files of one Iceberg snapshot that are rewritten together; ``label``: of their interval, None for a state."""
+
+    snapshot_id: int
+    label: str | None
+    files: tuple[Any, ...]
+
+    @property
+    def key(self) -> Files:
+        """What tells whether another snapshot has the very same rows."""
+        return frozenset(str(file.location()) for file in self.files)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The same rows without those forgotten. ``in_memory``: as in :class:`SnapshotRecord`."""
+
+    files: tuple[Any, ...]
+    rows: int
+    digest: str
+    in_memory: bool | None
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files."""
+        return sum(int(file.fileSizeInBytes()) for file in self.files)
+
+
+def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
+    """Remove the rows, note it in the records, free the memory.
+
+    :raises NoKeys: the file has none.
+    :raises KeysOfAnotherType: some cannot be values of the column.
+    :raises JobError: the table or column is not there, the store cannot be reached.
+    """
+    started = time.monotonic()
+    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    texts = {line for line in Path(job.keys_file).read_text(encoding="utf-8").splitlines() if line}
+    if not texts:
+        raise NoKeys(job.table)
+    with store_errors(job.store.uri, job.table):
+        table = load_existing_table(session, job.store, job.table)
+        under_way = tuple(sorted(name for name in reference_names(table) if name.startswith(RUN_PREFIX)))
+        work = _Forgetting(session, job, _keys(session, job, table, texts), at)
+        try:
+            result = commit_with_retries(work.try_once)
+        except BaseException:
+            work.delete_written(table)
+            raise
+        _free(session, job)
+    return replace(result, keys=len(texts), under_way=under_way, seconds=round(time.monotonic() - started, 3))
+
+
+def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: set[str]) -> DataFrame:
+    """The keys as values of the column's type, each once."""
+    names = [str(column.name()) for column in table.schema().columns()]
+    if job.column not in names or job.column == AS_OF_COLUMN:
+        raise MissingColumn(job.table, f"table {job.table} in the store", (job.column,), tuple(names))
+    current = session.table(quoted(job.store.identifier(job.table)))
+    type_name = current.schema[job.column].dataType.simpleString()
+    keys = session.createDataFrame([(text,) for text in sorted(texts)], f"`{KEY}` string")
+    cast = keys.select(sf.col(f"`{KEY}`").try_cast(type_name).alias(KEY))
+    if wrong := cast.where(sf.col(f"`{KEY}`").isNull()).count():
+        raise KeysOfAnotherType(job.table, job.column, type_name, wrong)
+    return cast.distinct()
+
+
+class _Forgetting:
+    """What was found and written so far: a commit that meets another writer begins again with it."""
+
+    def __init__(self, session: SparkSession, job: ForgetJob, keys: DataFrame, at: str) -> None:
+        self.session = session
+        self.job = job
+        self.keys = keys
+        self.at = at
+        self.found: dict[Files, int] = {}
+        self.written: dict[Files, Rewritten] = {}
+
+    def try_once(self) -> ForgetResult:
+        """Look at what all branches and tags hold now, write what is not written yet, commit."""
+        table = load_existing_table(self.session, self.job.store, self.job.table)
+        is_interval = properties_of(table).get(HISTORY) == "interval"
+        references: dict[int, list[str]] = {}
+        for name in reference_names(table):
+            references.setdefault(int(branch_head(table, name) or 0), []).append(name)
+        affected: dict[int, list[Unit]] = {}
+        for head in references:
+            units = _units(self.session, table, head, is_interval=is_interval)
+            self._count(table, head, units)
+            if found := [unit for unit in units if self.found[unit.key]]:
+                affected[head] = found
+        # Of what nobody is to read again nothing is written: such branches and tags go.
+        dropped = [name for head in affected for name in references[head] if name.startswith(TEMPORARY)]
+        moving = {head: [name for name in references[head] if name not in dropped] for head in affected}
+        for head, names in moving.items():
+            for unit in affected[head] if names else ():
+                if unit.key not in self.written:
+                    self.written[unit.key] = self._rewrite(table, unit)
+        moving = {head: names for head, names in moving.items() if names}
+        dates = self._commit(table, moving, affected, dropped) if affected else ()
+        kept = sorted(name for names in moving.values() for name in names if name.startswith(KEPT_PREFIX))
+        return ForgetResult(
+            self.job.table, 0, self.at, dates, tuple(sorted(moving)), tuple(kept), tuple(sorted(dropped)), (), 0.0
+        )
+
+    def delete_written(self, table: Any) -> None:
+        """After a failure: nothing refers to these files."""
+        for one in self.written.values():
+            for file in one.files:
+                table.io().deleteFile(str(file.location()))
+
+    def _rows(self, table: Any, head: int) -> DataFrame | None:
+        """All rows of an Iceberg snapshot; None where its schema does not have the column of the keys."""
+        schema = table.schemas().get(table.snapshot(head).schemaId())
+        if schema.findField(self.job.column) is None:
+            return None
+        reader = self.session.read.option("versionAsOf", str(head))
+        return reader.table(quoted(self.job.store.identifier(self.job.table)))
+
+    def _of_keys(self, rows: DataFrame, how: str) -> DataFrame:
+        same = rows[quoted_name(self.job.column)] == self.keys[f"`{KEY}`"]
+        return rows.join(sf.broadcast(self.keys), same, how)
+
+    def _count(self, table: Any, head: int, units: list[Unit]) -> None:
+        """Count the rows to forget in the parts of a snapshot that no other one showed yet."""
+        new = [unit for unit in units if unit.key not in self.found]
+        self.found |= {unit.key: 0 for unit in new}
+        rows = self._rows(table, head) if new else None
+        if rows is None:
+            return
+        label = sf.lit("")
+        if AS_OF_COLUMN in rows.columns:
+            rows, label = rows.where(sf.col(AS_OF_COLUMN).isin([unit.label for unit in new])), sf.col(AS_OF_COLUMN)
+        matching = self._of_keys(rows, "left_semi").groupBy(label.alias("label")).count()
+        counts = {row["label"]: int(row["count"]) for row in matching.collect()}
+        self.found |= {unit.key: counts.get(unit.label or "", 0) for unit in new}
+
+    def _rewrite(self, table: Any, unit: Unit) -> Rewritten:
+        rows = self._rows(table, unit.snapshot_id)
+        assert rows is not None, "rows to forget were found by this column"
+        if unit.label is not None:
+            rows = rows.where(sf.col(AS_OF_COLUMN) == sf.lit(unit.label))
+        left = self._of_keys(rows, "left_anti")
+        files = write_files(self.session, table, int(table.snapshot(unit.snapshot_id).schemaId()), left)
+        values = left.drop(AS_OF_COLUMN)
+        summed = values.agg(sf.count(sf.lit(1)).alias("rows"), *digest_columns(values)).collect()[0]
+        paths = [str(file.location()) for file in files]
+        in_memory = verify_in_memory(self.session, self.job.store, self.job.table, unit.label or "this state", paths)
+        return Rewritten(tuple(files), int(summed["rows"]), digest_text(summed), in_memory)
+
+    def _commit(
+        self, table: Any, moving: dict[int, list[str]], affected: dict[int, list[Unit]], dropped: list[str]
+    ) -> tuple[ForgottenDate, ...]:
+        """Move every branch and tag and write the records, in one commit or not at all.
+
+        :param moving: Iceberg snapshot → the branches and tags that are to stand at what was written for it.
+        """
+        base = table.operations().current()
+        transaction = begin(self.session, table, base.schema())
+        for name in dropped:
+            manage = transaction.manageSnapshots()
+            (manage.removeBranch if base.ref(name).isBranch() else manage.removeTag)(name).commit()
+        moved: dict[int, int] = {}
+        for head, names in moving.items():
+            moved[head] = self._replace(table, transaction, head, affected[head])
+            manage = transaction.manageSnapshots()
+            for name in names:
+                (manage.replaceBranch if base.ref(name).isBranch() else manage.replaceTag)(name, moved[head])
+            manage.removeBranch(f"{OWN_PREFIX}{head}")
+            manage.commit()
+        properties = transaction.updateProperties()
+        dates = []
+        for record, unit in _published(table, {head: affected[head] for head in moving}):
+            changed = self._record(record, unit, moved[unit.snapshot_id])
+            dates.append(ForgottenDate(record.as_of, self.found[unit.key], changed.rows))
+            properties.set(record.property_name, to_json(changed))
+        replaced = replaced_snapshots(properties_of(table)) | moved
+        properties.set(REPLACED, json.dumps({str(old): new for old, new in sorted(replaced.items())}))
+        properties.commit()
+        end(self.session, table, base, transaction, base.schema())
+        return tuple(dates)
+
+    def _replace(self, table: Any, transaction: Any, head: int, units: list[Unit]) -> int:
+        """Within ``transaction`` a snapshot like ``head``, but for the files of ``units``, on a branch of its own."""
+        use_schema(self.session, transaction, table.schemas().get(table.snapshot(head).schemaId()))
+        branch = f"{OWN_PREFIX}{head}"
+        transaction.manageSnapshots().createBranch(branch, head).commit()
+        overwrite = transaction.newOverwrite().toBranch(branch)
+        for unit in units:
+            for file in unit.files:
+                overwrite.deleteFile(file)
+            for file in self.written[unit.key].files:
+                overwrite.addFile(file)
+        overwrite.commit()
+        return int(transaction.table().refs().get(branch).snapshotId())
+
+    def _record(self, record: SnapshotRecord, unit: Unit, snapshot_id: int) -> SnapshotRecord:
+        left, lost = self.written[unit.key], self.found[unit.key]
+        note = Forgotten(self.at, self.job.by, self.job.column, lost, record.digest, record.fingerprint)
+        return replace(
+            record,
+            rows=left.rows,
+            bytes=left.bytes,
+            files=len(left.files),
+            digest=left.digest,
+            # Source and store agreed on all rows; of those that are left nobody asked the source.
+            fingerprint="",
+            iceberg_snapshot_id=snapshot_id,
+            in_memory=left.in_memory,
+            forgotten=(*record.forgotten, note),
+        )
+
+
+def _units(session: SparkSession, table: Any, head: int, *, is_interval: bool) -> list[Unit]:
+    text = jvm_of(session).java.lang.Class.forName("java.lang.CharSequence")
+    files: dict[str | None, list[Any]] = {}
+    for file in data_files(session, table, head, None):
+        label = str(file.partition().get(0, text)) if is_interval else None
+        files.setdefault(label, []).append(file)
+    return [Unit(head, label, tuple(of_label)) for label, of_label in files.items()]
+
+
+def _published(table: Any, rewritten: dict[int, list[Unit]]) -> Iterator[tuple[SnapshotRecord, Unit]]:
+    """The records of published dates that lose rows, each with what held them."""
+    for record in records_of(table).values():
+        is_interval = record.history == "interval"
+        head = branch_head(table, "main" if is_interval else record.as_of)
+        for unit in rewritten.get(head or 0, ()):
+            if unit.label == (record.as_of if is_interval else None):
+                yield record, unit
+
+
+def _free(session: SparkSession, job: ForgetJob) -> None:
+    """Delete every file that held such rows, and the source's fingerprints of unpublished runs, which hold ranges."""
+    expire(
+        session, job.store, job.table, history="interval", retention=RetentionSpec(), just_published="", grace_seconds=0
+    )
+    path = jvm_of(session).org.apache.hadoop.fs.Path
+    pattern = path(f"{job.store.uri.rstrip('/')}/_runs/*/*/fingerprints/{job.table}")
+    file_system = pattern.getFileSystem(session._jsc.hadoopConfiguration())
+    for status in file_system.globStatus(pattern) or ():
+        file_system.delete(status.getPath(), True)

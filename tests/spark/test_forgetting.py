@@ -1,0 +1,153 @@
+"""Rows of given keys leave every snapshot, kept input and replaced state, and the store holds none of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import warehouse.forgetting
+from warehouse.failures import MissingColumn, PermanentError
+from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
+from warehouse.forgetting import KeysOfAnotherType, NoKeys, forget
+from warehouse.iceberg_api import branch_head, load_existing_table
+from warehouse.job_spec import InputSpec, TableSpec
+from warehouse.reading import ForgottenRows, read_again, read_as_of, read_input
+from warehouse.stored_rows import branch_frame, read_back
+
+from tests.spark.runs import Runs
+
+DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
+
+
+def forget_ids(runs: Runs, folder: Path, ids: Iterable[object], column: str = "id") -> ForgetResult:
+    keys = folder / "keys"
+    keys.write_text("".join(f"{one}\n" for one in ids))
+    job = ForgetJob(runs.store, "events", column, str(keys), "officer", str(folder / "result"))
+    return forget(runs.session, job)
+
+
+def everywhere(runs: Runs) -> set[int]:
+    """Ids of rows that any branch or tag holds."""
+    return {number for name in runs.references() for number in runs.ids(snapshot=head_of(runs, name))}
+
+
+def head_of(runs: Runs, name: str) -> int:
+    head = branch_head(load_existing_table(runs.session, runs.store, "events"), name)
+    assert head is not None
+    return head
+
+
+def assert_records_tell_what_is_stored(runs: Runs, table: TableSpec) -> None:
+    for as_of, record in runs.records().items():
+        head = head_of(runs, "main" if record.history == "interval" else as_of)
+        stored = read_back(branch_frame(runs.session, runs.store, table, head, as_of), table)
+        assert (stored.rows, stored.digest) == (record.rows, record.digest), as_of
+        assert record.source_rows == 10
+
+
+def test_intervals(tmpfs_runs: Runs, tmp_path: Path) -> None:
+    tmpfs_runs.events(DAYS)
+    runs, table = tmpfs_runs, tmpfs_runs.table()
+    before = {day: runs.publish(table, day).record for day in DAYS}
+    runs.publish(table, DAYS[0], run="again")  # leaves a replaced state for readers in flight
+    _, read = read_input(runs.session, runs.store, InputSpec("events", "window", 2), DAYS[1], keep_as="keep_late_2")
+    runs.snapshot([table], DAYS[2], run="under way")
+    under_way = {name for name in runs.references() if name.startswith("run_")}
+    result = forget_ids(runs, tmp_path, [3, 4, 12, 999, 3])
+    assert (result.keys, result.dates) == (4, (ForgottenDate(DAYS[0], 2, 8), ForgottenDate(DAYS[1], 1, 9)))
+    assert result.kept == ("keep_late_2",) and set(result.under_way) == under_way
+    assert everywhere(runs) == set(range(30)) - {3, 4, 12}
+    assert runs.references() == {"main", "keep_late_2"}
+    assert runs.data_files() == runs.live_files()  # memory is free at once
+    assert_records_tell_what_is_stored(runs, table)
+    (note,) = runs.records()[DAYS[0]].forgotten
+    assert (note.by, note.column, note.rows, note.digest) == ("officer", "id", 2, before[DAYS[0]].digest)
+    assert note.fingerprint == before[DAYS[0]].fingerprint != "" == runs.records()[DAYS[0]].fingerprint
+    assert runs.records()[DAYS[2]] == before[DAYS[2]]
+    assert read_as_of(runs.session, runs.store, "events", DAYS[1]).count() == 17
+    with pytest.warns(ForgottenRows, match="were forgotten since"):
+        rows = read_again(runs.session, runs.store, read, trained_at="2013-07-01T00:00:00Z")
+    assert {row.id for row in rows.collect()} == set(range(20)) - {3, 4, 12}
+    # Once more finds nothing, and a second time after that adds its own note.
+    assert forget_ids(runs, tmp_path, [3, 4, 12]).dates == ()
+    assert forget_ids(runs, tmp_path, ["note 5"], "note").dates == (ForgottenDate(DAYS[0], 1, 7),)
+    assert [note.rows for note in runs.records()[DAYS[0]].forgotten] == [2, 1]
+    rows = read_again(runs.session, runs.store, read, trained_at="2013-07-01T00:00:00Z")
+    assert 5 not in {row.id for row in rows.collect()}
+    # The table goes on as any other.
+    assert runs.publish(table, DAYS[0], run="third").record.rows == 10
+
+
+def test_whole_states(tmpfs_runs: Runs, tmp_path: Path) -> None:
+    tmpfs_runs.events(DAYS[:1])
+    runs, table = tmpfs_runs, tmpfs_runs.table(mode="current")
+    for number, day in enumerate(DAYS[:2]):
+        runs.database.run(f"UPDATE events SET amount = {number}")
+        runs.publish(table, day)
+    result = forget_ids(runs, tmp_path, range(3))
+    assert result.dates == tuple(ForgottenDate(day, 3, 7) for day in DAYS[:2])
+    assert all(runs.ids(tag=day) == list(range(3, 10)) for day in DAYS[:2]) and runs.ids() == list(range(3, 10))
+    assert head_of(runs, "main") == head_of(runs, DAYS[1]) == runs.records()[DAYS[1]].iceberg_snapshot_id
+    assert runs.references() == {"main", *DAYS[:2]} and runs.data_files() == runs.live_files()
+    assert_records_tell_what_is_stored(runs, table)
+    # All rows of all dates.
+    assert {date.rows_left for date in forget_ids(runs, tmp_path, range(10)).dates} == {0}
+    assert everywhere(runs) == set() == runs.data_files()
+
+
+def test_an_end_at_any_point_leaves_all_or_nothing(
+    tmpfs_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmpfs_runs.events(DAYS[:2])
+    runs, table = tmpfs_runs, tmpfs_runs.table()
+    for day in DAYS[:2]:
+        runs.publish(table, day)
+    before, files = runs.records(), runs.data_files()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(warehouse.forgetting, "end", die)
+        forget_ids(runs, tmp_path, [3])
+    assert runs.records() == before and 3 in everywhere(runs) and runs.data_files() == files
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(warehouse.forgetting, "_free", die)
+        forget_ids(runs, tmp_path, [3])
+    assert 3 not in everywhere(runs) and runs.data_files() > runs.live_files()
+    assert forget_ids(runs, tmp_path, [3]).dates == () and runs.data_files() == runs.live_files()
+    assert len(runs.records()[DAYS[0]].forgotten) == 1
+
+
+def test_what_another_run_publishes_meanwhile_is_looked_at_too(
+    tmpfs_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmpfs_runs.events(DAYS[:1])
+    runs, table = tmpfs_runs, tmpfs_runs.table(mode="current")
+    runs.publish(table, DAYS[0])
+    end, publishing = warehouse.forgetting.end, iter([True])
+
+    def late(*arguments: object) -> None:
+        if next(publishing, False):
+            runs.publish(table, DAYS[1])
+        end(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(warehouse.forgetting, "end", late)
+    assert [date.as_of for date in forget_ids(runs, tmp_path, [3]).dates] == DAYS[:2]
+    assert 3 not in everywhere(runs) and runs.data_files() == runs.live_files()
+
+
+@pytest.mark.parametrize(
+    ("column", "keys", "failure"),
+    [("id", [], NoKeys), ("id", ["12x", "7"], KeysOfAnotherType), ("ide", [7], MissingColumn)],
+)
+def test_what_cannot_be_forgotten(
+    tmpfs_runs: Runs, tmp_path: Path, column: str, keys: list[object], failure: type[PermanentError]
+) -> None:
+    tmpfs_runs.events(DAYS[:1])
+    tmpfs_runs.publish(tmpfs_runs.table(), DAYS[0])
+    with pytest.raises(failure) as refused:
+        forget_ids(tmpfs_runs, tmp_path, keys, column)
+    assert "12x" not in str(refused.value)
+    assert tmpfs_runs.records()[DAYS[0]].rows == 10

@@ -1,0 +1,224 @@
+"""What `evidence` puts together, of a published, an expired and an unknown snapshot, and what `forget` says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from logical_warehouse import evidence
+from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ended_in, record_of
+from logical_warehouse.cli import main
+from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
+from logical_warehouse.forgetting import result_lines, under_way_line
+from logical_warehouse.manifest import Manifest, load_manifest
+from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
+from warehouse.forget_spec import ForgetResult, ForgottenDate
+from warehouse.forgotten import Forgotten
+from warehouse.job_spec import (
+    InputRead,
+    PublishedTable,
+    SnapshotRecord,
+    TrainResult,
+    ValidateResult,
+    to_json,
+)
+
+from tests.unit.records import snapshot_record
+
+DAY = "2013-06-01"
+MANIFEST = """\
+version: 1
+sources: {{shop: {{connection: shop}}}}
+store: {{uri: 'file://{store}'}}
+defaults: {{source: shop, schedule: "@daily", start: 2013-06-01}}
+tables:
+  orders: {{table: public.orders, history: {{interval: {{column: at}}}}}}
+trainings:
+  churn: {{application: a.py, inputs: {{orders: {{window: 1}}}}}}
+"""
+
+
+def record(**others: Any) -> SnapshotRecord:
+    return snapshot_record("orders", DAY, f"{DAY}T00:00:00Z", "2013-06-02T00:00:00Z", **others)
+
+
+def write_table(store: Path, *records: SnapshotRecord) -> None:
+    metadata = store / "snapshots" / "orders" / "metadata"
+    metadata.mkdir(parents=True)
+    properties = {one.property_name: to_json(one) for one in records}
+    (metadata / "v1.metadata.json").write_text(json.dumps({"properties": properties}))
+    (metadata / "version-hint.text").write_text("1")
+
+
+def write_model(store: Path, training: str, as_of: str, run_id: str, *dates: str) -> Path:
+    folder = store / "_models" / training / as_of / f"{run_id}-try1"
+    folder.mkdir(parents=True)
+    read = InputRead("orders", "window", dates, 5, 10)
+    (folder / "inputs.json").write_text(json.dumps({"run_id": run_id, "inputs": [dataclasses.asdict(read)]}))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, store: Path) -> Manifest:
+    path = tmp_path / "warehouse.yaml"
+    path.write_text(MANIFEST.format(store=f"/dev/shm{store}"))  # which must be in memory
+    loaded = load_manifest(path).manifest
+    assert loaded is not None
+    return dataclasses.replace(loaded, store=loaded.store.model_copy(update={"uri": f"file://{store}"}))
+
+
+def said(found: Evidence) -> dict[str, list[str]]:
+    by_name: dict[str, list[str]] = {}
+    for name, value in lines(found):
+        by_name.setdefault(name, []).append(value)
+    return by_name
+
+
+def test_a_published_snapshot(manifest: Manifest, store: Path) -> None:
+    published = record(
+        rows=10, source_rows=10, validate="rows", fingerprint="abc", digest="d1",
+        source_position="0/1", captured_at="2013-06-02T01:00:00Z",
+    )  # fmt: skip
+    write_table(store, published)
+    model = write_model(store, "churn", DAY, "r7", DAY)
+    write_model(store, "churn", "2013-06-05", "r8", "2013-06-05")
+    event = PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", published)
+    found = gather(manifest, "orders", DAY, AirflowHistory(events=(event,)))
+    assert (found.state, found.record) == ("published", published)
+    text = said(found)
+    assert text["snapshot"] == ["orders as of 2013-06-01: published"]
+    assert text["captured"] == ["at 2013-06-02T01:00:00Z from source shop"]
+    assert text["by run"] == ["d, r"]
+    assert text["rows"] == ["10 stored, 10 in the source when captured; 1 bytes"]
+    assert text["equal to the source"] == ["in all columns and a hash of all rows, when published: fingerprint abc"]
+    assert text["in memory only"] == ["not known, when published"]
+    assert text["read by training"] == [f"churn as of 2013-06-01, run r7: file://{model}"]
+    assert "expired" not in text
+    json.dumps(dataclasses.asdict(found))
+
+
+def test_what_alluxio_says_now(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(name: str, *, folder: bool = False, state: str = "NOT_PERSISTED", memory: int = 100) -> dict[str, Any]:
+        return {
+            "name": name, "isDirectory": folder, "pinned": True, "persistenceState": state, "size": "5B",
+            "inAlluxioPercentage": memory, "owner": "jobs", "group": "analysts", "mode": "drwxr-x---",
+        }  # fmt: skip
+
+    listing = {
+        "/w/snapshots": [entry("orders", folder=True), entry("other", folder=True)],
+        "/w/snapshots/orders": [entry("data", folder=True), entry("v1")],
+        "/w/snapshots/orders/data": [entry("a"), entry("b", state="PERSISTED"), entry("c", memory=0)],
+    }
+    monkeypatch.setattr(evidence, "browse", lambda web, path: iter(listing[path]))
+    now = evidence._now("http://web", "/w/snapshots/orders")
+    assert now == StoredNow(4, 2, True, "jobs", "analysts", "drwxr-x---")
+    assert evidence._now("http://web", "/w/snapshots/gone") is None
+    text = said(Evidence("orders", DAY, "published", record(in_memory=True), (), (), now, ()))
+    assert text["in memory only"] == ["yes, when published", "2 of 4 files NOT, now (4 files of the table, pinned)"]
+    assert text["allowed to read"] == ["now: jobs:analysts drwxr-x---"]
+
+
+def test_one_that_retention_ended(manifest: Manifest, store: Path) -> None:
+    old = record(validate="count")
+    result = ValidateResult((PublishedTable(record(), False, (DAY,), 1.0),), 1.0)
+    assert ended_in(to_json(result), "orders", DAY) and not ended_in(to_json(result), "clients", DAY)
+    assert not ended_in("not JSON", "orders", DAY) and not ended_in(None, "orders", DAY)
+    trained = TrainResult("churn", DAY, {}, (InputRead("orders", "window", (DAY,), 5, 10),), "m", 1.0)
+    history = AirflowHistory(
+        (PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", old),),
+        (Ended("2013-09-01T00:00:00Z", "snapshot_orders", "r90"),),
+        (("r7", to_json(trained)), ("r8", "nonsense")),
+    )
+    found = gather(manifest, "orders", DAY, history)
+    assert (found.state, found.record) == ("expired", old)
+    text = said(found)
+    assert text["expired"] == ["at 2013-09-01T00:00:00Z by retention, in snapshot_orders, run r90"]
+    assert text["published"] == ["at 2013-06-02T01:01:00Z by snapshot_orders, run r"]
+    assert text["equal to the source"] == ["in the number of rows (validate: count)"]
+    assert text["read by training"] == ["churn as of 2013-06-01, run r7: its model is not in the store (any more)"]
+    assert said(gather(manifest, "orders", DAY, dataclasses.replace(history, ended=())))["expired"] == [
+        "when is not known: Airflow no longer has the run, or its memory was lost"
+    ]
+
+
+def test_one_that_never_was(manifest: Manifest) -> None:
+    found = gather(manifest, "orders", DAY, AirflowHistory())
+    assert said(found) == {
+        "snapshot": ["orders as of 2013-06-01: never published"],
+        "read by training": ["none that is known"],
+    }
+
+
+def test_rows_that_were_forgotten() -> None:
+    note = Forgotten("2014-01-01T00:00:00Z", "officer", "id", 2, "before", "abc")
+    text = said(
+        Evidence("orders", DAY, "published", record(forgotten=(note,), validate="columns", rows=8, digest="after"),
+                 (), (), None, ())
+    )  # fmt: skip
+    assert text["equal to the source"] == ["in all columns, when published: fingerprint abc"]
+    assert text["digest of rows"] == ["after"]
+    assert text["forgotten since"] == [
+        "2 rows were forgotten by 'id' at 2014-01-01T00:00:00Z, as officer asked; digest before: before"
+    ]
+
+
+def test_an_event_of_several_dates_has_all_their_records() -> None:
+    other = dataclasses.replace(record(), as_of="2013-06-02")
+    extra = {**dataclasses.asdict(other), "again": [dataclasses.asdict(record())], "added": "by a later version"}
+    assert record_of(extra, DAY) == record() and record_of(extra, "2013-06-02") == other
+    assert record_of(extra, "2013-06-03") is None and record_of({"as_of": DAY}, DAY) is None
+
+
+def test_each_training_run_is_named_once(manifest: Manifest, store: Path) -> None:
+    folder = write_model(store, "churn", DAY, "r7", DAY)
+    (folder / "inputs.json").parent.with_name("half-try1").mkdir()
+    trained = to_json(TrainResult("churn", DAY, {}, (InputRead("orders", "window", (DAY,), 5, 10),), "m", 1.0))
+    models = together(
+        models_in_store(manifest, "orders"), models_of_results([("r7", trained), ("r9", trained)], "orders")
+    )
+    assert [(model.run_id, model.path) for model in models] == [("r7", f"file://{folder}"), ("r9", None)]
+    assert that_read(models, [DAY]) == models and that_read(models, ["2013-06-02"]) == ()
+    assert models_in_store(manifest, "clients") == []
+
+
+def test_what_forgetting_says() -> None:
+    result = ForgetResult(
+        "orders", 3, "2014-01-01T00:00:00Z", (ForgottenDate(DAY, 2, 8),), (5,), ("keep_churn_2013-06-01",),
+        ("retired_4",), ("run_x_try1",), 1.5,
+    )  # fmt: skip
+    assert result_lines(result, (TrainedModel("churn", DAY, "r7", (DAY,), None),)) == [
+        "orders: 2 rows of 3 keys forgotten at 2014-01-01T00:00:00Z, 1.5 s",
+        "  as of 2013-06-01: 2 rows gone, 8 left",
+        "  also from the kept inputs of trainings: keep_churn_2013-06-01",
+        "  dropped, since they held such rows: retired_4",
+        "models trained on these dates:",
+        "  churn as of 2013-06-01, run r7: not in the store (any more)",
+    ]
+    assert "run_x_try1" in under_way_line(result)
+    (nothing,) = result_lines(dataclasses.replace(result, dates=()), ())
+    assert nothing.startswith("orders: no published snapshot has a row of the 3 keys")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evidence", "ordres", DAY], "has no healthy table 'ordres'"),
+        (["evidence", "orders", "2013-6-1"], "'2013-6-1' is not an as-of date"),
+        (["forget", "orders", "--column", "id", "--keys-file", "/nowhere"], "/nowhere is not a file with a key in"),
+    ],
+)
+def test_what_is_refused_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    path = tmp_path / "warehouse.yaml"
+    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    assert main([*arguments, "--manifest", str(path)]) == 1
+    assert words in capsys.readouterr().err
