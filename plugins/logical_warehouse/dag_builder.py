@@ -6,15 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, Param, PartitionedAssetTimetable
 from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.definitions.context import get_parsing_context
 from airflow.sdk.definitions.timetables.interval import CronDataIntervalTimetable
+from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from logical_warehouse.manifest import LoadedManifest, Problem, load_manifest
+from logical_warehouse.notifying import on_failure, problems_of
 from logical_warehouse.operators.check import CheckOperator
+from logical_warehouse.operators.monitor import CompareOperator
 from logical_warehouse.operators.spark import SnapshotOperator, TrainOperator, ValidateOperator
-from logical_warehouse.plan import Plan, SnapshotPlan, TrainingPlan, asset_uri, make_plan
+from logical_warehouse.plan import MonitorPlan, Plan, SnapshotPlan, TrainingPlan, asset_uri, make_plan
 
 MANIFEST_VARIABLE = "WAREHOUSE_MANIFEST"
 """Environment variable that names another manifest than the one beside the DAG file."""
@@ -54,8 +58,10 @@ def raise_problems(path: Path) -> None:
     :raises BrokenManifest: with every problem.
     """
     loaded: LoadedManifest = load_manifest(path)
-    if loaded.problems:
-        raise BrokenManifest(loaded.problems)
+    unusable = problems_of(loaded.manifest.notify if loaded.manifest is not None else ())
+    found = (*loaded.problems, *(Problem(str(path), 1, "notify", sentence) for sentence in unusable))
+    if found:
+        raise BrokenManifest(found)
 
 
 def dags_of(plan: Plan, *, only: str | None = None) -> dict[str, DAG]:
@@ -67,6 +73,8 @@ def dags_of(plan: Plan, *, only: str | None = None) -> dict[str, DAG]:
     for training in plan.trainings:
         if only in (None, training.dag_id):
             dags[training.dag_id] = _training_dag(training)
+    if plan.monitor is not None and only in (None, plan.monitor.dag_id):
+        dags[plan.monitor.dag_id] = _monitor_dag(plan.monitor)
     return dags
 
 
@@ -138,10 +146,32 @@ def _training_dag(plan: TrainingPlan) -> DAG:
     return dag
 
 
+def _monitor_dag(plan: MonitorPlan) -> DAG:
+    with DAG(
+        plan.dag_id,
+        description="Compares what was published with what the store holds, and brings back what it has lost",
+        doc_md=plan.doc,
+        schedule=CronTriggerTimetable(plan.schedule.cron, timezone=plan.schedule.time_zone),
+        catchup=False,
+        # It starts runs of other DAGs: that is for people to switch on, whatever Airflow's default is.
+        is_paused_upon_creation=True,
+        tags=["monitor"],
+        default_args={"retries": 0, "on_failure_callback": on_failure(plan.notify)},
+    ) as dag:
+        compare = CompareOperator(task_id="compare", plan=plan)
+        # Each waits for its run without a process of its own. A run that is there already is another's: skipped.
+        TriggerDagRunOperator.partial(
+            task_id="repair", logical_date=None, wait_for_completion=True, deferrable=True, poke_interval=5,
+            skip_when_already_exists=True, pool=plan.pool, on_failure_callback=[],
+        ).expand_kwargs(compare.output)  # fmt: skip
+    return dag
+
+
 def _default_args(plan: SnapshotPlan | TrainingPlan) -> dict[str, Any]:
     return {
         "owner": plan.owner,
         "retries": plan.retries,
         "retry_delay": plan.retry_delay,
         "retry_exponential_backoff": True,
+        "on_failure_callback": on_failure(plan.notify),
     }

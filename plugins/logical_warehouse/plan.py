@@ -11,20 +11,38 @@ from pendulum import DateTime
 from warehouse.job_spec import HistorySpec, InputSpec, StoreSpec
 
 from logical_warehouse.intervals import Schedule
-from logical_warehouse.manifest import Group, History, Manifest, Source, Spark, Store, Table, Training
+from logical_warehouse.manifest import (
+    Group,
+    History,
+    Manifest,
+    Monitor,
+    Notifier,
+    Source,
+    Spark,
+    Store,
+    Table,
+    Training,
+)
 
 POOL_PREFIX = "warehouse_"
+REPAIR_POOL = "warehouse-repair"
+"""Keeps the runs that bring lost snapshots back to so many at once. No source's pool can have this name."""
+MONITOR_DAG = "warehouse_monitor"
 HOLDER_CONNECTIONS = 1
 """Connections of a snapshot job beside its splits: the one that holds the shared state of the source open."""
 
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """An Airflow pool that keeps all runs together within a source's connection budget."""
+    """An Airflow pool: of a source, to keep all runs together within its connection budget, or of repairs.
+
+    ``include_deferred``: a task that waits for a run takes a slot, too.
+    """
 
     name: str
     slots: int
     description: str
+    include_deferred: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class SnapshotPlan:
     retry_delay: timedelta
     known_tables: tuple[tuple[str, str], ...]
     """Name and table in the source of every table of the manifest."""
+    notify: tuple[Notifier, ...] = ()
     edges: tuple[tuple[str, str], ...] = (("check", "snapshot"), ("snapshot", "validate"))
 
 
@@ -70,6 +89,23 @@ class TrainingPlan:
     doc: str
     retries: int
     retry_delay: timedelta
+    notify: tuple[Notifier, ...] = ()
+
+
+@dataclass(frozen=True)
+class MonitorPlan:
+    """One DAG ``compare → repair`` for all tables. ``training_inputs``: tables for which trainings wait."""
+
+    dag_id: str
+    store: Store
+    groups: tuple[SnapshotPlan, ...]
+    training_inputs: tuple[str, ...]
+    schedule: Schedule
+    repair: bool
+    pool: str
+    at_once: int
+    notify: tuple[Notifier, ...]
+    doc: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +115,8 @@ class Plan:
     snapshots: tuple[SnapshotPlan, ...]
     trainings: tuple[TrainingPlan, ...]
     pools: tuple[PoolPlan, ...]
+    monitor: MonitorPlan | None = None
+    """None where the manifest's section has a problem, or the store is of a kind that can be asked by Spark only."""
 
 
 def pool_name(source: str) -> str:
@@ -122,16 +160,44 @@ def history_spec(history: History) -> HistorySpec:
 def make_plan(manifest: Manifest) -> Plan:
     """Turn a healthy manifest into the plan. The same manifest always gives an equal plan."""
     known = tuple((table.name, table.table) for table in manifest.tables.values())
-    return Plan(
-        snapshots=tuple(_plan_group(manifest, group, known) for group in manifest.groups()),
-        trainings=tuple(_plan_training(manifest, training) for training in manifest.trainings.values()),
-        pools=tuple(
-            PoolPlan(
-                name=pool_name(source.name),
-                slots=source.budget,
-                description=f"Connections to the source {source.name}, from the table manifest",
-            )
-            for source in manifest.sources.values()
+    snapshots = tuple(_plan_group(manifest, group, known) for group in manifest.groups())
+    trainings = tuple(_plan_training(manifest, training) for training in manifest.trainings.values())
+    pools = tuple(
+        PoolPlan(
+            name=pool_name(source.name),
+            slots=source.budget,
+            description=f"Connections to the source {source.name}, from the table manifest",
+        )
+        for source in manifest.sources.values()
+    )
+    if manifest.monitor is None or not (manifest.store.is_alluxio or manifest.store.uri.startswith("file://")):
+        return Plan(snapshots, trainings, pools)
+    monitor = _plan_monitor(manifest, manifest.monitor, snapshots, trainings)
+    repairs = PoolPlan(
+        monitor.pool, monitor.at_once, "Runs at once that bring lost snapshots back", include_deferred=True
+    )
+    return Plan(snapshots, trainings, (*pools, repairs), monitor)
+
+
+def _plan_monitor(
+    manifest: Manifest, monitor: Monitor, snapshots: tuple[SnapshotPlan, ...], trainings: tuple[TrainingPlan, ...]
+) -> MonitorPlan:
+    return MonitorPlan(
+        dag_id=MONITOR_DAG,
+        store=manifest.store,
+        groups=snapshots,
+        training_inputs=tuple(dict.fromkeys(spec.table for training in trainings for spec in training.inputs)),
+        schedule=Schedule(monitor.schedule, "UTC"),
+        repair=monitor.repair,
+        pool=REPAIR_POOL,
+        at_once=monitor.at_once,
+        notify=manifest.notify,
+        doc=(
+            "Compares what the asset events say was published with what the store holds in memory.\n\n"
+            "`compare` marks lost snapshots in the store, tells the notifiers of the manifest of lost and late "
+            "ones, each once, and returns the runs that bring lost ones back; `repair` starts these, at most "
+            f"{monitor.at_once} at once, what trainings wait for first, and of that the newest date first. What the "
+            "source no longer knows stays lost, and its log says so."
         ),
     )
 
@@ -164,6 +230,7 @@ def _plan_group(manifest: Manifest, group: Group, known: tuple[tuple[str, str], 
         retries=max(table.retries for table in group.tables),
         retry_delay=max(table.retry_delay for table in group.tables),
         known_tables=known,
+        notify=manifest.notify,
     )
 
 
@@ -189,6 +256,7 @@ def _plan_training(manifest: Manifest, training: Training) -> TrainingPlan:
         doc=_training_doc(training, inputs),
         retries=training.retries,
         retry_delay=training.retry_delay,
+        notify=manifest.notify,
     )
 
 

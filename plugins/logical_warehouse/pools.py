@@ -52,7 +52,11 @@ def create_pools(pools: Iterable[PoolPlan]) -> list[str]:
     with create_session() as session:
         for plan in pools:
             Pool.create_or_update_pool(
-                plan.name, slots=plan.slots, description=plan.description, include_deferred=False, session=session
+                plan.name,
+                slots=plan.slots,
+                description=plan.description,
+                include_deferred=plan.include_deferred,
+                session=session,
             )
             lines.append(f"{plan.name}: {plan.slots} slots")
     return lines

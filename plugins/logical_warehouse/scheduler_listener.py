@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.listeners import hookimpl
 
-from logical_warehouse.plan import POOL_PREFIX
+from logical_warehouse.plan import MONITOR_DAG, POOL_PREFIX, REPAIR_POOL
 from logical_warehouse.pools import POOLS_VARIABLE
 
 if TYPE_CHECKING:
@@ -19,16 +19,17 @@ SNAPSHOT_PREFIX = "snapshot_"
 @hookimpl
 def on_dag_run_running(dag_run: DagRun, msg: str) -> None:
     """Called in the scheduler before the run's first task can be scheduled."""
-    if not dag_run.dag_id.startswith(SNAPSHOT_PREFIX):
+    if not (dag_run.dag_id.startswith(SNAPSHOT_PREFIX) or dag_run.dag_id == MONITOR_DAG):
         return
     from airflow.models.pool import Pool
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from sqlalchemy import or_, select
 
     # Not the thread's session: that is the scheduler's, and closing it here would end the scheduler.
     with create_session(scoped=False) as session:
-        pools = session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.startswith(POOL_PREFIX)))
+        ours = or_(Pool.pool.startswith(POOL_PREFIX), Pool.pool == REPAIR_POOL)
+        pools = session.execute(select(Pool.pool, Pool.slots).where(ours))
         sizes = {pool.pool: pool.slots for pool in pools}
         Variable.set(
             POOLS_VARIABLE,

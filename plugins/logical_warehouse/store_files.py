@@ -23,6 +23,8 @@ _AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential={user}/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 )
 
+ALL_PERCENT = 100
+
 
 class StoreFiles(Protocol):
     """Paths are those of the store's URI, with ``/`` between names."""
@@ -32,6 +34,12 @@ class StoreFiles(Protocol):
 
     def read(self, path: str) -> bytes:
         """Contents of a file. :raises FileNotFoundError: there is none."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Create or replace a small file; its folders come to be."""
+
+    def in_memory(self, path: str) -> dict[str, bool]:
+        """Path of every file in a folder and below → whether each byte of it is in memory; none for no such folder."""
 
     def remove(self, path: str) -> None:
         """Delete a folder with all that is in it."""
@@ -52,6 +60,11 @@ def store_files(store: Store) -> StoreFiles:
     )
 
 
+def path_in(uri: str) -> str:
+    """The path of a URI of the store."""
+    return urlsplit(uri).path
+
+
 def tables_path(store: Store) -> str:
     """The folder in which the store has a folder for each table."""
     return f"{urlsplit(store.uri).path.rstrip('/')}/{store.namespace}"
@@ -68,6 +81,15 @@ class LocalFiles:
     def read(self, path: str) -> bytes:
         """As the protocol says."""
         return Path(path).read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        """As the protocol says."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(data)
+
+    def in_memory(self, path: str) -> dict[str, bool]:
+        """As the protocol says: what is there is whole."""
+        return {str(file): True for file in Path(path).rglob("*") if file.is_file()}
 
     def remove(self, path: str) -> None:
         """As the protocol says."""
@@ -97,6 +119,25 @@ class AlluxioFiles:
         self._check(response)
         return response.content
 
+    def write(self, path: str, data: bytes) -> None:
+        """As the protocol says. :raises RetryableError: the proxy does not answer."""
+        self._check(self._s3("PUT", path, data))
+
+    def in_memory(self, path: str) -> dict[str, bool]:
+        """As the protocol says. :raises RetryableError: the master does not answer."""
+        parent, _, name = path.rpartition("/")
+        return self._in_memory(path) if name in self.folders(parent) else {}
+
+    def _in_memory(self, path: str) -> dict[str, bool]:
+        found: dict[str, bool] = {}
+        for entry in browse(self.web, path):
+            inner = f"{path}/{entry['name']}"
+            if entry["isDirectory"]:
+                found |= self._in_memory(inner)
+            else:
+                found[inner] = entry["inAlluxioPercentage"] == ALL_PERCENT
+        return found
+
     def remove(self, path: str) -> None:
         """As the protocol says.
 
@@ -110,11 +151,12 @@ class AlluxioFiles:
                 self._check(self._s3("DELETE", f"{path}/{entry['name']}"))
         self._check(self._s3("DELETE", f"{path}/"))
 
-    def _s3(self, method: str, path: str) -> requests.Response:
+    def _s3(self, method: str, path: str, data: bytes | None = None) -> requests.Response:
         try:
             return requests.request(
                 method,
                 self.s3 + quote(path),
+                data=data,
                 headers={"Authorization": _AUTHORIZATION.format(user=self.user)},
                 timeout=TIMEOUT_SECONDS,
             )

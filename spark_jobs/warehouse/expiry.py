@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
-from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
+from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.publish import main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.retention import ended_by
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-def ended_by(retention: RetentionSpec, records: list[SnapshotRecord]) -> list[SnapshotRecord]:
-    """Records that ``retention`` no longer keeps; the newest is always kept.
-
-    ``keep``: the newest so many stay. ``days``: what starts at most so many days before the newest stays. Both: what
-    either ends is ended.
-    """
-    ordered = sorted(records, key=lambda record: record.start)
-    if not ordered:
-        return []
-    kept = ordered[-max(1, retention.keep) :] if retention.keep is not None else ordered
-    if retention.days is not None:
-        limit = datetime.fromisoformat(ordered[-1].start) - timedelta(days=retention.days)
-        kept = [record for record in kept if datetime.fromisoformat(record.start) >= limit]
-    return [record for record in ordered if record not in kept]
 
 
 def expire(

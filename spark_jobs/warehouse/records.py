@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.iceberg_api import load_table, properties_of
 from warehouse.job_spec import RECORD_PREFIX, SnapshotRecord, StoreSpec, from_json
+from warehouse.retention import RETAINED_FROM as RETAINED_FROM
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-RETAINED_FROM = "warehouse.retained_from"
-"""Property: ISO start (UTC) of the oldest as-of date that retention keeps; set when retention first ends one."""
 
 
 def read_records(session: SparkSession, store: StoreSpec, table_name: str) -> dict[str, SnapshotRecord]:

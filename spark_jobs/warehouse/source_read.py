@@ -25,6 +25,7 @@ from warehouse.failures import (
 )
 from warehouse.history_sql import history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
+from warehouse.retention import AS_OF_COLUMN as AS_OF_COLUMN
 from warehouse.split_choice import divide
 from warehouse.splits import SPLIT_KEY, Division
 from warehouse.vendor_errors import source_errors
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 SMALL_ROWS = 50_000
 """Estimated rows below which one connection is faster than several (a connection costs about 50 ms)."""
-
-AS_OF_COLUMN = "_as_of"
-"""The label column that interval tables have in the store beside the source's columns."""
 
 
 NOT_DIVIDED = Division("")

@@ -38,7 +38,9 @@ def dags() -> dict:
 
 
 def test_there_is_one_dag_per_group_and_one_per_training(dags: dict) -> None:
-    assert list(dags) == ["snapshot_flights", "snapshot_weather", "snapshot_reference", "training_late_departures"]
+    assert list(dags) == [
+        "snapshot_flights", "snapshot_weather", "snapshot_reference", "training_late_departures", "warehouse_monitor",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("dag_id", ["snapshot_flights", "snapshot_weather", "snapshot_reference"])
@@ -140,7 +142,7 @@ def test_a_running_task_parses_only_its_own_dag(monkeypatch: pytest.MonkeyPatch)
 def test_a_broken_table_leaves_the_other_dags_standing(tmp_path: Path) -> None:
     manifest = tmp_path / "warehouse.yaml"
     manifest.write_text(BROKEN)
-    assert list(build_dags(manifest)) == ["snapshot_accounts", "training_churn"]
+    assert list(build_dags(manifest)) == ["snapshot_accounts", "training_churn", "warehouse_monitor"]
     with pytest.raises(BrokenManifest) as raised:
         raise_problems(manifest)
     lines = str(raised.value).splitlines()

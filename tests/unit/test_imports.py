@@ -17,6 +17,7 @@ PURE = (
     "logical_warehouse.plan",
     "logical_warehouse.memory_settings",
     "logical_warehouse.host_check",
+    "logical_warehouse.losses",
     "warehouse.job_spec",
     "warehouse.failures",
     "warehouse.disk_failures",
@@ -24,6 +25,8 @@ PURE = (
     "warehouse.schema_change",
     "warehouse.table_origin",
     "warehouse.spark_conf",
+    "warehouse.retention",
+    "warehouse.lost_marks",
     "warehouse.dialects",
     "warehouse.sql_states",
 )

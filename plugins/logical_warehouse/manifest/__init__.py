@@ -4,6 +4,7 @@ from logical_warehouse.manifest.columns import Columns
 from logical_warehouse.manifest.history import History
 from logical_warehouse.manifest.load import LoadedManifest, load_manifest
 from logical_warehouse.manifest.manifest import Group, Manifest
+from logical_warehouse.manifest.monitor import Monitor, Notifier
 from logical_warehouse.manifest.problems import Problem
 from logical_warehouse.manifest.source import Source
 from logical_warehouse.manifest.spark import Spark
@@ -18,6 +19,8 @@ __all__ = [
     "History",
     "LoadedManifest",
     "Manifest",
+    "Monitor",
+    "Notifier",
     "Problem",
     "Retention",
     "Source",

@@ -15,6 +15,7 @@ from logical_warehouse.manifest import problems
 from logical_warehouse.manifest.cross_checks import check_group, check_training
 from logical_warehouse.manifest.document import Document, read_document
 from logical_warehouse.manifest.manifest import VERSION, Manifest, ManifestConfig
+from logical_warehouse.manifest.monitor import Monitor, Notifier
 from logical_warehouse.manifest.problems import MANIFEST, Problem, did_you_mean, dotted
 from logical_warehouse.manifest.resolve import check_defaults, inherited, resolve_table, resolve_training, unknown
 from logical_warehouse.manifest.section import Section, check_name, shown
@@ -86,13 +87,23 @@ class _Loading:
         store = self._section(Store, raw, "store")
         spark = self._section(Spark, raw, "spark")
         defaults = self._section(Defaults, raw, "defaults")
+        monitor = self._section(Monitor, raw, "monitor")
+        notify = self._notify(raw)
         usable = raw.get("version") == VERSION and sources and store and spark and defaults
         # Problems of tables are told even where nothing can be used, for all are to be told at once.
         tables = self._tables(raw, defaults, sources)
         trainings = self._trainings(raw, defaults, sources, tables)
         if not usable or store is None or spark is None:
             return None
-        return Manifest(sources, store, spark, tables, trainings)
+        return Manifest(sources, store, spark, tables, trainings, monitor, notify)
+
+    def _notify(self, raw: dict[str, Any]) -> tuple[Notifier, ...]:
+        entries = raw.get("notify") or []
+        if not isinstance(entries, list):
+            self._add(Complaint(("notify",), f"{shown(entries)} is not a list", hint="begin each notifier with '- '"))
+            return ()
+        found = [self._validated(Notifier, entry, ("notify", index)) for index, entry in enumerate(entries)]
+        return tuple(one for one in found if one is not None)
 
     def _check_keys(self, raw: dict[str, Any]) -> None:
         allowed = keys_of(ManifestConfig)

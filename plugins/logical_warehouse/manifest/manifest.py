@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest.monitor import Monitor, Notifier
 from logical_warehouse.manifest.section import Section
 from logical_warehouse.manifest.source import Source, SourceConfig
 from logical_warehouse.manifest.spark import Spark
@@ -35,6 +36,10 @@ class ManifestConfig(Section):
     """Name to table. Names are small letters, digits and `_`."""
     trainings: dict[str, TrainingConfig] = Field(default_factory=dict)
     """Name to training."""
+    monitor: Monitor = Monitor()
+    """How losses of the store are found and repaired."""
+    notify: tuple[Notifier, ...] = ()
+    """Notifiers of Airflow that are told of late, failed and lost snapshots."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,18 @@ class Group:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The healthy part of a manifest by name, everything filled in, in the manifest's order."""
+    """The healthy part of a manifest by name, everything filled in, in the manifest's order.
+
+    ``monitor`` is None where that section has a problem.
+    """
 
     sources: dict[str, Source]
     store: Store
     spark: Spark
     tables: dict[str, Table]
     trainings: dict[str, Training]
+    monitor: Monitor | None = None
+    notify: tuple[Notifier, ...] = ()
 
     def groups(self) -> tuple[Group, ...]:
         """Groups by their first table; a table without a group is a group of its own name."""

@@ -108,6 +108,7 @@ def resolve_table(
         validation=_first(inherited("validation", config, defaults), DEFAULT_VALIDATION),
         checks=config.checks,
         schema_policy=_first(inherited("schema_policy", config, defaults), "additive"),
+        freshness=inherited("freshness", config, defaults),
         **_task_settings(config, defaults),
     ), found
 

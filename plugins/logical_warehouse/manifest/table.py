@@ -106,6 +106,8 @@ class Defaults(Section):
     schema_policy: Annotated[Literal["fail", "evolve"] | None, Field(alias="schema")] = None
     """When the source's columns change: `fail` takes no change, `evolve` every change that leaves what is published as
     it is; unset, new columns only."""
+    freshness: Duration | None = None
+    """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
     retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
@@ -153,6 +155,8 @@ class TableConfig(Section):
     `columns`; or also a hash of all `rows`."""
     checks: Checks = Checks()
     """Conditions; a snapshot that breaks one of them is not published."""
+    freshness: Duration | None = None
+    """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
     retries: NotNegative | None = None
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = None
@@ -188,6 +192,7 @@ class Table:
     schema_policy: SchemaPolicy = "additive"
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY
+    freshness: datetime.timedelta | None = None
 
     @property
     def source_schema(self) -> str:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from warehouse.failures import PermanentError, RetryableError
 
+Returned = TypeVar("Returned")
 
-def airflow_failures(execute: Callable[..., str]) -> Callable[..., str]:
+
+def airflow_failures(execute: Callable[..., Returned]) -> Callable[..., Returned]:
     """Turn a ``PermanentError`` into ``AirflowFailException`` and a ``RetryableError`` into ``AirflowException``."""
 
     @functools.wraps(execute)
-    def mapped(*args: Any, **kwargs: Any) -> str:
+    def mapped(*args: Any, **kwargs: Any) -> Returned:
         try:
             return execute(*args, **kwargs)
         except PermanentError as error:

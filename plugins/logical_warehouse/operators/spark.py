@@ -193,6 +193,7 @@ class ValidateOperator(SparkJobOperator):
         )
         answer = self.submit(context, job, small=_is_small(frozen))
         assert answer.validate is not None
+        expired = {one.record.table: one.expired for one in answer.validate.published if one.expired}
         for table, (*again, own) in _by_table(answer.validate).items():
             event = context["outlet_events"][Asset(name=table, uri=asset_uri(self.store, table))]
             event.add_partitions([record.as_of for record in (*again, own)])
@@ -200,6 +201,9 @@ class ValidateOperator(SparkJobOperator):
             event.extra = dataclasses.asdict(own)
             if again:
                 event.extra["again"] = [dataclasses.asdict(record) for record in again]
+            if table in expired:
+                # What is gone on purpose: the monitor must not take it for lost.
+                event.extra["expired"] = list(expired[table])
         return to_json(answer.validate)
 
 

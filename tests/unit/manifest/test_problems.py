@@ -13,7 +13,7 @@ from tests.unit.manifest.conftest import Load
 
 TABLE_KEYS = (
     "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, schema, "
-    "retention, validate, checks, retries, retry_delay"
+    "retention, validate, checks, freshness, retries, retry_delay"
 )
 HISTORY_FORMS = (
     "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
@@ -143,7 +143,7 @@ def test_history(load: Load, history: str, message: str) -> None:
         ({"{uri:": "{url:"}, "m.yaml:4: store.uri: is missing|m.yaml:4: store.url: unknown key; did you mean 'uri'? allowed: uri, catalog, namespace, web, s3, memory_only, reader_grace"),
         ({'"}\ndefaults': '", catalog: a-b}\ndefaults'}, "m.yaml:4: store.catalog: 'a-b' is not an identifier; allowed: ^[A-Za-z_][A-Za-z0-9_]{0,62}$"),
         ({"store: {uri": "#"}, "m.yaml:1: store: is missing"),
-        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, retries, retry_delay"),
+        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, freshness, retries, retry_delay"),
         ({"defaults:": "spark: {jars: 3}\ndefaults:"}, "m.yaml:5: spark.jars: 3 is not text; quote it"),
         ({"defaults:": "spark:\n  conf:\n    a: [1]\ndefaults:"}, "m.yaml:7: spark.conf.a: a list is not a single value; allowed: text (quote dates), number, true, false"),
         ({"defaults:": "store: {uri: 'file:///x'}\ndefaults:"}, "m.yaml:5: store: duplicate key; the first is in line 4"),
@@ -159,8 +159,8 @@ def test_a_section_that_leaves_nothing_usable(load: Load, replaced: dict[str, st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "m.yaml:1: is empty; allowed: version, sources, store, spark, defaults, tables, trainings"),
-        ("- a", "m.yaml:1: a list is not a mapping; allowed: version, sources, store, spark, defaults, tables, trainings"),
+        ("", "m.yaml:1: is empty; allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify"),
+        ("- a", "m.yaml:1: a list is not a mapping; allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify"),
         ("version: 1\na: [1,\nb: c", "m.yaml:3: not YAML: did not find expected ',' or ']' while parsing a flow sequence that begins in line 2"),
         ("a: 1\n\tb: 2", "m.yaml:2: not YAML: found a tab character that violates indentation"),
         ("a: 1\n---\nb: 2", "m.yaml:2: not YAML: but found another document"),
@@ -225,7 +225,7 @@ def test_a_wrong_default_is_said_once(load: Load, replaced: dict[str, str], mess
 def test_unknown_keys_and_sections_that_are_no_mappings(load: Load) -> None:
     loaded = load("table: {}\ntrainings: [a]\n")
     assert [str(problem) for problem in loaded.problems] == [
-        "m.yaml:10: table: unknown key; did you mean 'tables'? allowed: version, sources, store, spark, defaults, tables, trainings",
+        "m.yaml:10: table: unknown key; did you mean 'tables'? allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify",
         "m.yaml:11: trainings: a list is not a mapping; allowed: name of a training: …",
     ]  # fmt: skip
     assert loaded.manifest is not None

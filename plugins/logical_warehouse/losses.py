@@ -1,0 +1,235 @@
+"""What was published and is no longer held, what is late, and in which order lost dates are captured again. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from pendulum import DateTime
+from warehouse.failures import PermanentError
+from warehouse.retention import Bounds, ended_by
+
+from logical_warehouse.history import ensure_capturable, ensure_in_range
+from logical_warehouse.intervals import Interval, NotAnAsOf
+from logical_warehouse.plan import SnapshotPlan
+
+ATTEMPTS = 3
+"""Runs that try to bring one lost snapshot back, before somebody has to look."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What an asset event says of a snapshot. ``start`` and ``published_at``: ISO 8601 in UTC."""
+
+    table: str
+    as_of: str
+    start: str
+    published_at: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the events of a table say: the newest publication of each date, and when each date was let go on purpose.
+
+    ``expired``: as-of date → moment of the run whose publishing ended it.
+    """
+
+    newest: Mapping[str, Publication] = field(default_factory=dict)
+    expired: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the store has of a table. ``whole``: as-of date → start, of the snapshots whose every byte is in memory;
+    ``broken``: likewise, of those that are listed and lack some. ``retained_from``: what starts earlier was ended.
+    ``unreadable``: the table is listed and its own metadata are lost, so that no run can write to it."""
+
+    whole: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+    retained_from: str = ""
+    unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Dates of a group to be captured again by one run. ``tables``: those that lost it; ``token``: names the loss."""
+
+    dag_id: str
+    as_of: str
+    end: DateTime
+    tables: tuple[str, ...]
+    token: str
+
+    def run_id(self, attempt: int) -> str:
+        """Id of the run of the ``attempt``-th try, from 1: the same loss never starts two runs of one try."""
+        return f"repair__{self.as_of}__{self.token}__{attempt}"
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """A date of a group that no run may capture again, and why: one sentence."""
+
+    as_of: str
+    tables: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Start:
+    as_of: str
+    start: str
+
+
+def publications(events: Iterable[tuple[str | None, Any]]) -> Published:
+    """What the asset events of one table say.
+
+    :param events: partition key and extra of each, the newest first. Those that are not of this package are passed by.
+    """
+    newest: dict[str, Publication] = {}
+    expired: dict[str, str] = {}
+    for key, extra in events:
+        if not isinstance(extra, dict) or key is None:
+            continue
+        # All dates that one run emits share one extra: its own record, and those that it published again.
+        for record in (extra, *(extra.get("again") or ())):
+            if record.get("as_of") == key and "published_at" in record:
+                one = Publication(*(str(record[name]) for name in Publication.__dataclass_fields__))
+                newest.setdefault(key, one)
+                for ended in extra.get("expired") or ():
+                    expired.setdefault(ended, one.published_at)
+    return Published(newest, expired)
+
+
+def lost(published: Published, held: Held, retention: Bounds) -> tuple[Publication, ...]:
+    """Publications that the store should hold and does not, the oldest date first.
+
+    A date that retention has ended is none of them, by any of three witnesses: the retention itself, an event that
+    says so, and the store's own mark of where its dates begin.
+    """
+    starts = {one.as_of: one.start for one in published.newest.values()} | dict(held.broken) | dict(held.whole)
+    ended = {one.as_of for one in ended_by(retention, [_Start(*one) for one in starts.items()])}
+    missing = (
+        one
+        for one in published.newest.values()
+        if one.as_of not in held.whole
+        and one.as_of not in ended
+        and published.expired.get(one.as_of, "") <= one.published_at
+        and (one.as_of in held.broken or one.start >= held.retained_from)
+    )
+    return tuple(sorted(missing, key=lambda one: one.start))
+
+
+def repairs(
+    plan: SnapshotPlan,
+    losses: Mapping[str, tuple[Publication, ...]],
+    now: DateTime,
+    unreadable: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[Repair], list[Hopeless]]:
+    """What to capture again of a group, and what no run brings back.
+
+    :param losses: of the group's tables, by name.
+    :param unreadable: tables whose metadata are lost, by name, with their folders in the store.
+    """
+    by_date: dict[str, list[Publication]] = {}
+    for table in plan.tables:
+        for one in losses.get(table.name, ()):
+            by_date.setdefault(one.as_of, []).append(one)
+    possible, hopeless = [], []
+    for as_of, of_date in by_date.items():
+        tables = tuple(one.table for one in of_date)
+        try:
+            interval = _capturable(plan, as_of, now)
+            _ensure_writable(plan, unreadable)
+        except PermanentError as error:
+            hopeless.append(Hopeless(as_of, tables, str(error)))
+            continue
+        newest = max(of_date, key=lambda one: one.published_at)
+        token = hashlib.sha256(f"{newest.run_id}/{newest.published_at}".encode()).hexdigest()[:8]
+        possible.append(Repair(plan.dag_id, as_of, interval.end, tables, token))
+    return possible, hopeless
+
+
+def _capturable(plan: SnapshotPlan, as_of: str, now: DateTime) -> Interval:
+    """The interval of a date that a run of the group may still honestly capture, all of its tables: they go together.
+
+    :raises PermanentError: it may not.
+    """
+    try:
+        interval = plan.schedule.interval_of_label(as_of)
+    except NotAnAsOf as error:
+        raise PermanentError(str(error)) from error
+    ensure_in_range(plan.group, interval, plan.start, plan.end)
+    for table in plan.tables:
+        ensure_capturable(table.name, table.history, interval, now)
+    return interval
+
+
+def _ensure_writable(plan: SnapshotPlan, unreadable: Mapping[str, str]) -> None:
+    """:raises PermanentError: a run of the group would fail at a table of which only names are left."""
+    for table in plan.tables:
+        if table.name in unreadable:
+            raise PermanentError(
+                f"the store lists table {table.name} and has lost its metadata, so no run can write to it: remove its "
+                f"folder {unreadable[table.name]} from the store, and the monitor has it captured again"
+            )
+
+
+def in_order(wanted: Iterable[Repair], training_inputs: Collection[str]) -> list[Repair]:
+    """What trainings wait for first; of that the newest date first, so that today's work goes on soonest.
+
+    All inputs of a date stand together, in the order given.
+    """
+    newest_first = sorted(wanted, key=lambda repair: repair.end, reverse=True)
+    return sorted(newest_first, key=lambda repair: not set(repair.tables) & set(training_inputs))
+
+
+def overdue(plan: SnapshotPlan, published: Mapping[str, Published], now: DateTime) -> list[tuple[str, Interval]]:
+    """Tables whose newest date that had to be there by now was never published, with that date's interval."""
+    late = []
+    for table in plan.tables:
+        if table.freshness is None:
+            continue
+        interval = plan.schedule.last_complete(now - table.freshness)
+        if plan.end is not None and interval.start > plan.end:
+            interval = plan.schedule.last_complete(plan.schedule.first_from(plan.end.add(seconds=1)).start)
+        if interval.start >= plan.start and interval.as_of not in published[table.name].newest:
+            late.append((table.name, interval))
+    return late
+
+
+class Runs(Protocol):
+    """What the monitor asks Airflow about runs."""
+
+    def exist(self, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> bool:
+        """Whether any of the runs does, in one of ``states`` where given."""
+
+    def paused(self, dag_id: str) -> bool:
+        """Whether a run of the DAG would wait until somebody unpauses it."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done about a lost date. ``run_id``: of the run to start, if any; ``remedy``: a clause of a sentence."""
+
+    remedy: str
+    run_id: str | None = None
+
+
+def decide(repair: Repair, runs: Runs, *, enabled: bool) -> Decision:
+    """Whether a run shall be started for a repair now: none while one is under way, and at most :data:`ATTEMPTS`."""
+    by_hand = f"run {repair.dag_id} with as_of {repair.as_of}"
+    if not enabled:
+        return Decision(f"repair is off in the manifest: {by_hand}")
+    attempts = [repair.run_id(attempt) for attempt in range(1, ATTEMPTS + 1)]
+    if runs.exist(repair.dag_id, attempts, ["queued", "running"]):
+        return Decision(f"a run of {repair.dag_id} is capturing it again")
+    if runs.paused(repair.dag_id):
+        return Decision(f"{repair.dag_id} is paused: unpause it, and the monitor has it captured again")
+    for run_id in attempts:
+        if not runs.exist(repair.dag_id, [run_id]):
+            return Decision(f"a run of {repair.dag_id} captures it again", run_id)
+    return Decision(f"{ATTEMPTS} runs of {repair.dag_id} have not brought it back: see why, then {by_hand}")

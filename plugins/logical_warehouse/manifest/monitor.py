@@ -1,0 +1,41 @@
+"""Sections ``monitor`` and ``notify``: looking for what the store has lost, and who is told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from logical_warehouse.intervals import Schedule, ScheduleError
+from logical_warehouse.manifest.section import Positive, Section, refusal
+from logical_warehouse.manifest.spark import ScalarMap
+
+
+def _cron(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            Schedule(value, "UTC")
+        except ScheduleError as error:
+            raise refusal(str(error)) from error
+    return value
+
+
+class Monitor(Section):
+    """How what was published is compared with what the store holds in memory."""
+
+    schedule: Annotated[str, BeforeValidator(_cron)] = "*/15 * * * *"
+    """Cron expression of five fields or preset, in UTC: when to look."""
+    repair: bool = True
+    """Whether lost snapshots are captured again where their history allows it."""
+    at_once: Positive = 2
+    """Most runs that repair at the same time; the Airflow pool `warehouse-repair` has this size."""
+
+
+class Notifier(Section):
+    """A notifier of Airflow that is told of late, failed and lost snapshots."""
+
+    notifier: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    """Its class, `airflow.providers.smtp.notifications.smtp.SmtpNotifier`; whom it reaches say its arguments and its
+    Airflow connection."""
+    arguments: ScalarMap = Field(default_factory=dict)
+    """Given to its class; what it renders as templates may use `{{ warehouse_problem }}`, one sentence."""

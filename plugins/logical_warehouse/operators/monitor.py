@@ -1,0 +1,241 @@
+"""``compare``: what was published against what the store holds; marks losses, tells of them, has them repaired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+from airflow.sdk import Asset, BaseOperator, Variable
+from warehouse.failures import PermanentError
+from warehouse.job_spec import SpecError, from_json, to_json
+from warehouse.lost_marks import LostMark, LostMarks, marks_path
+
+from logical_warehouse.avro import NotAvro
+from logical_warehouse.intervals import utc_text
+from logical_warehouse.losses import (
+    Held,
+    Publication,
+    Published,
+    Repair,
+    decide,
+    in_order,
+    lost,
+    overdue,
+    publications,
+    repairs,
+)
+from logical_warehouse.manifest.section import duration_text
+from logical_warehouse.notifying import tell
+from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.plan import MonitorPlan, asset_uri
+from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
+from logical_warehouse.store_contents import held_in
+from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
+from logical_warehouse.store_health import ask_alluxio
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MOST_EVENTS = 5000
+"""Newest asset events of a table that are looked at."""
+MOST_REPAIRS = 200
+"""Runs that one look asks for; the next one asks for the rest."""
+TOLD_VARIABLE = "warehouse_told"
+"""Airflow variable: JSON list of the problems of which the notifiers were told, so that each is told of once."""
+
+
+@dataclass(frozen=True)
+class AirflowRuns:
+    """Runs as a task sees them, through its own instance: it has no access to Airflow's database."""
+
+    ti: Any
+
+    def exist(self, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> bool:
+        """As :class:`logical_warehouse.losses.Runs`."""
+        return bool(self.ti.get_dr_count(dag_id=dag_id, run_ids=run_ids, states=states))
+
+    def paused(self, dag_id: str) -> bool:
+        """As :class:`logical_warehouse.losses.Runs`."""
+        return bool(self.ti.get_dag(dag_id).is_paused)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that people are told of once. ``key``: what makes it the same problem the next time."""
+
+    key: str
+    sentence: str
+
+
+class CompareOperator(BaseOperator):
+    """Finds lost and late snapshots; returns the runs that bring lost ones back, for the task that starts them.
+
+    Each is a mapping with the arguments of ``TriggerDagRunOperator``: ``trigger_dag_id``, ``trigger_run_id``, ``conf``.
+    """
+
+    def __init__(self, *, plan: MonitorPlan, **kwargs: Any) -> None:
+        super().__init__(inlets=assets_of(plan), **kwargs)
+        self.plan = plan
+
+    @airflow_failures
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        now = pendulum.now("UTC")
+        # The events first: what is published or ended between the two looks is then no loss.
+        published = self._published(context)
+        files = store_files(self.plan.store)
+        if self.plan.store.web is not None:
+            # Without a worker all would seem lost, and nothing could be captured again.
+            ask_alluxio(self.plan.store.uri, self.plan.store.web)
+        losses, unreadable = self._losses(files, published)
+        remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now)
+        self._mark(files, losses, remedies, now)
+        self._tell(context, [*_lost_problems(losses, remedies), *self._late_problems(published, now)])
+        if runs:
+            ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, 1)
+        self.log.info(
+            "%d snapshot(s) published, %d lost, %d run(s) to bring them back",
+            sum(len(one.newest) for one in published.values()),
+            sum(map(len, losses.values())),
+            len(runs),
+        )
+        return runs
+
+    def _published(self, context: Context) -> dict[str, Published]:
+        found = {}
+        for asset in assets_of(self.plan):
+            events = context["inlet_events"][asset].ascending(False).limit(MOST_EVENTS)
+            found[asset.name] = publications((event.partition_key, event.extra) for event in events)
+        return found
+
+    def _losses(
+        self, files: StoreFiles, published: Mapping[str, Published]
+    ) -> tuple[dict[str, tuple[Publication, ...]], dict[str, str]]:
+        """What each table has lost; and the folders of those whose own metadata are lost."""
+        folder = tables_path(self.plan.store)
+        losses, unreadable = {}, {}
+        for table in (table for group in self.plan.groups for table in group.tables):
+            if published[table.name].newest:
+                held = self._held(files, folder, table.name)
+                losses[table.name] = lost(published[table.name], held, table.retention)
+                if held.unreadable:
+                    unreadable[table.name] = f"{folder}/{table.name}"
+        return losses, unreadable
+
+    def _held(self, files: StoreFiles, folder: str, table: str) -> Held:
+        try:
+            return held_in(files, folder, table)
+        except NotAvro as error:
+            raise PermanentError(f"A manifest of table {table} in the store cannot be read: {error}.") from error
+
+    def _remedies(
+        self,
+        losses: Mapping[str, tuple[Publication, ...]],
+        unreadable: Mapping[str, str],
+        runs: AirflowRuns,
+        now: pendulum.DateTime,
+    ) -> tuple[dict[tuple[str, str], str], list[dict[str, Any]]]:
+        """For each lost table and date what becomes of it, and the arguments of the runs to start, in order."""
+        remedies: dict[tuple[str, str], str] = {}
+        wanted: list[Repair] = []
+        for group in self.plan.groups:
+            possible, hopeless = repairs(group, losses, now, unreadable)
+            wanted += possible
+            remedies |= {(table, one.as_of): one.reason for one in hopeless for table in one.tables}
+        starts: list[dict[str, Any]] = []
+        for repair in in_order(wanted, self.plan.training_inputs):
+            decision = decide(repair, runs, enabled=self.plan.repair)
+            remedies |= {(table, repair.as_of): decision.remedy for table in repair.tables}
+            if decision.run_id is not None and len(starts) < MOST_REPAIRS:
+                conf = {"as_of": repair.as_of}
+                starts.append({"trigger_dag_id": repair.dag_id, "trigger_run_id": decision.run_id, "conf": conf})
+        return remedies, starts
+
+    def _mark(
+        self,
+        files: StoreFiles,
+        losses: Mapping[str, tuple[Publication, ...]],
+        remedies: Mapping[tuple[str, str], str],
+        now: pendulum.DateTime,
+    ) -> None:
+        """Write the marks of each table where they changed."""
+        store = self.plan.store
+        for table, of_table in losses.items():
+            path = path_in(marks_path(store.uri, store.namespace, table))
+            before = _marks(files, path, table)
+            noticed = {(mark.as_of, mark.published_at): mark.noticed_at for mark in before.marks}
+            marks = LostMarks(
+                table,
+                tuple(
+                    LostMark(
+                        one.as_of,
+                        one.published_at,
+                        noticed.get((one.as_of, one.published_at), utc_text(now)),
+                        remedies[table, one.as_of],
+                    )
+                    for one in of_table
+                ),
+            )
+            if marks != before:
+                files.write(path, to_json(marks).encode())
+
+    def _late_problems(self, published: Mapping[str, Published], now: pendulum.DateTime) -> list[Problem]:
+        found = []
+        for group in self.plan.groups:
+            limits = {table.name: table.freshness for table in group.tables}
+            for table, interval in overdue(group, published, now):
+                limit = limits[table]
+                assert limit is not None, "else it is not overdue"
+                found.append(
+                    Problem(
+                        f"late {table} {interval.as_of}",
+                        f"table {table} as of {interval.as_of} is late: it was to be published by "
+                        f"{utc_text(interval.end + limit)} (freshness {duration_text(limit)} in the manifest); see the "
+                        f"runs of {group.dag_id}",
+                    )
+                )
+        return found
+
+    def _tell(self, context: Context, problems: list[Problem]) -> None:
+        told = set(json.loads(Variable.get(TOLD_VARIABLE, default="[]")))
+        still = set()
+        for problem in problems:
+            if problem.key not in told:
+                self.log.warning("%s", problem.sentence)
+            if problem.key in told or tell(self.plan.notify, context, problem.sentence):
+                still.add(problem.key)
+        if still != told:
+            Variable.set(TOLD_VARIABLE, json.dumps(sorted(still)))
+
+
+def assets_of(plan: MonitorPlan) -> list[Asset]:
+    """The assets of all tables, in the manifest's order."""
+    tables = (table.name for group in plan.groups for table in group.tables)
+    return [Asset(name=name, uri=asset_uri(plan.store, name)) for name in tables]
+
+
+def _lost_problems(
+    losses: Mapping[str, tuple[Publication, ...]], remedies: Mapping[tuple[str, str], str]
+) -> list[Problem]:
+    return [
+        Problem(
+            f"lost {one.table} {one.as_of} {one.published_at}",
+            f"table {one.table} as of {one.as_of} is lost, the store no longer holds it in memory: "
+            f"{remedies[one.table, one.as_of]}",
+        )
+        for of_table in losses.values()
+        for one in of_table
+    ]
+
+
+def _marks(files: StoreFiles, path: str, table: str) -> LostMarks:
+    """The marks that are there; none where the file is not, is lost itself, or is of another version."""
+    folder, _, name = path.rpartition("/")
+    if not files.in_memory(folder).get(f"{folder}/{name}", False):
+        return LostMarks(table, ())
+    try:
+        return from_json(LostMarks, files.read(path))
+    except (FileNotFoundError, SpecError):
+        return LostMarks(table, ())

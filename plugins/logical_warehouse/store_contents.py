@@ -1,0 +1,103 @@
+"""What the store holds of a table: which snapshots have every byte in memory, by Iceberg's own metadata, without Spark.
+
+Existence proves nothing: when memory is lost, Alluxio goes on listing the files. And a file that has lost its blocks is
+not read here, for such a read takes as long as Alluxio's client keeps trying.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from warehouse.job_spec import RECORD_PREFIX
+from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
+
+from logical_warehouse.avro import read_avro
+from logical_warehouse.losses import Held
+from logical_warehouse.store_files import StoreFiles
+
+_METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")
+_DELETED = 2
+"""Status of a manifest's entry for a file that is no longer there (Iceberg's specification)."""
+
+
+def held_in(files: StoreFiles, folder: str, table: str) -> Held:
+    """What the store has of ``table`` in ``folder``; nothing where its current metadata are lost.
+
+    :raises RetryableError: the store does not answer.
+    :raises NotAvro: a manifest cannot be read.
+    """
+    listing = files.in_memory(f"{folder}/{table}")
+    versions = {int(found[1]): path for path in listing if (found := _METADATA.search(path))}
+    if not versions:
+        return Held()
+    if not listing[current := versions[max(versions)]]:
+        return Held(unreadable=True)
+    metadata = json.loads(files.read(current))
+    properties = metadata.get("properties", {})
+    records = [json.loads(text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
+    starts = {record["as_of"]: record["start"] for record in records}
+    retained_from = properties.get(RETAINED_FROM, "")
+    if all(listing.values()):
+        return Held(starts, {}, retained_from)
+    broken = _Reading(files, listing, metadata).broken(records)
+    return Held(
+        {as_of: start for as_of, start in starts.items() if as_of not in broken},
+        {as_of: start for as_of, start in starts.items() if as_of in broken},
+        retained_from,
+    )
+
+
+class _Reading:
+    """One look at a table that has lost some file."""
+
+    def __init__(self, files: StoreFiles, listing: Mapping[str, bool], metadata: dict[str, Any]) -> None:
+        self._files = files
+        self._listing = listing
+        self._lists = {one["snapshot-id"]: one.get("manifest-list") for one in metadata.get("snapshots", ())}
+        self._main = metadata.get("current-snapshot-id")
+        self._entries: dict[int, list[dict[str, Any]] | None] = {}
+
+    def broken(self, records: list[dict[str, Any]]) -> set[str]:
+        """As-of dates of those records whose snapshot cannot be read whole."""
+        return {record["as_of"] for record in records if not self._is_whole(record)}
+
+    def _is_whole(self, record: dict[str, Any]) -> bool:
+        is_interval = record["history"] == "interval"
+        entries = self._data_files(int((self._main if is_interval else record["iceberg_snapshot_id"]) or 0))
+        if entries is None:
+            return False
+        return all(
+            self._is_held(entry["file_path"])
+            for entry in entries
+            if not is_interval or entry["partition"][AS_OF_COLUMN] == record["as_of"]
+        )
+
+    def _data_files(self, snapshot_id: int) -> list[dict[str, Any]] | None:
+        """The data files of an Iceberg snapshot; None where what lists them is itself lost."""
+        if snapshot_id not in self._entries:
+            try:
+                self._entries[snapshot_id] = list(self._read_data_files(snapshot_id))
+            except FileNotFoundError:
+                self._entries[snapshot_id] = None
+        return self._entries[snapshot_id]
+
+    def _read_data_files(self, snapshot_id: int) -> Iterator[dict[str, Any]]:
+        manifest_list = self._lists.get(snapshot_id)
+        if manifest_list is None:
+            raise FileNotFoundError(snapshot_id)
+        for manifest in self._read(manifest_list):
+            yield from (
+                entry["data_file"] for entry in self._read(manifest["manifest_path"]) if entry["status"] != _DELETED
+            )
+
+    def _read(self, uri: str) -> list[dict[str, Any]]:
+        if not self._is_held(uri):
+            raise FileNotFoundError(uri)
+        return read_avro(self._files.read(urlsplit(uri).path))
+
+    def _is_held(self, uri: str) -> bool:
+        return self._listing.get(urlsplit(uri).path, False)

@@ -1,0 +1,195 @@
+"""The monitor's DAG, and `compare` on a store of files: what it starts, marks and tells, and that it does so once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Variable
+from logical_warehouse.dag_builder import build_dags
+from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
+from logical_warehouse.pools import POOLS_VARIABLE
+from warehouse.job_spec import SnapshotRecord, from_json, to_json
+from warehouse.lost_marks import LostMarks
+
+from tests.dags.recording_notifier import RecordingNotifier
+from tests.unit.records import snapshot_record
+
+MANIFEST = """\
+version: 1
+sources: {{bank: {{connection: bank}}}}
+store: {{uri: 'file://{store}'}}
+defaults: {{source: bank, schedule: "@daily", start: 2013-06-01, end: 2013-06-30}}
+tables:
+  accounts: {{table: public.accounts, history: {{interval: {{column: opened}}}}}}
+  cards: {{table: public.cards, history: {{interval: {{column: at}}}}}}
+  rates: {{table: public.rates, history: current}}
+trainings:
+  churn: {{application: train_model.py, inputs: {{cards: {{window: 1}}}}}}
+monitor: {{at_once: 3}}
+notify: [{{notifier: tests.dags.recording_notifier.RecordingNotifier}}]
+"""
+DAYS = ("2013-06-01", "2013-06-02", "2013-06-03")
+
+
+def record(table: str, day: str) -> SnapshotRecord:
+    mode = "current" if table == "rates" else "interval"
+    return snapshot_record(table, day, f"{day}T00:00:00Z", f"{day}T23:59:59Z", history=mode)
+
+
+class Events(list[Any]):
+    """Of one asset, the newest first; what ``inlet_events`` gives."""
+
+    def ascending(self, ascending: bool) -> Events:
+        assert not ascending
+        return self
+
+    def limit(self, limit: int) -> Events:
+        return Events(self[:limit])
+
+
+class Instance:
+    """The task instance as a task may ask it."""
+
+    dag_id, task_id, run_id = "warehouse_monitor", "compare", "manual__1"
+
+    def __init__(self) -> None:
+        self.runs: dict[str, str] = {}
+
+    def get_dr_count(self, *, dag_id: str, run_ids: list[str], states: list[str] | None) -> int:
+        return sum(1 for one in run_ids if one in self.runs and (states is None or self.runs[one] in states))
+
+    def get_dag(self, dag_id: str) -> Any:
+        return SimpleNamespace(is_paused=False)
+
+
+class World:
+    """A store of files and what Airflow's events say of it."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.store = folder / "store"
+        self.variables = variables
+        self.instance = Instance()
+        self.events: dict[str, Events] = {name: Events() for name in ("accounts", "cards", "rates")}
+        path = folder / "warehouse.yaml"
+        path.write_text(MANIFEST.format(store=self.store))
+        self.dag = build_dags(path)["warehouse_monitor"]
+
+    def publish(self, table: str, *days: str) -> None:
+        """As a run does: an event for each day, and the record in the table's metadata."""
+        for day in days:
+            extra = dataclasses.asdict(record(table, day))
+            self.events[table].insert(0, SimpleNamespace(partition_key=day, extra=extra))
+        self.hold(table, *days)
+
+    def hold(self, table: str, *days: str) -> None:
+        metadata = self.store / "snapshots" / table / "metadata"
+        metadata.mkdir(parents=True, exist_ok=True)
+        properties = {one.property_name: to_json(one) for one in (record(table, day) for day in days)}
+        version = len(list(metadata.iterdir())) + 1
+        (metadata / f"v{version}.metadata.json").write_text(json.dumps({"properties": properties}))
+
+    def compare(self) -> list[dict[str, Any]]:
+        compare = self.dag.get_task("compare")
+        assert isinstance(compare, CompareOperator)
+        inlet_events = {asset: self.events[asset.name] for asset in compare.inlets}
+        context: Any = {"ti": self.instance, "inlet_events": inlet_events}
+        return compare.execute(context)
+
+    def marks(self, table: str) -> dict[str, str]:
+        path = self.store / "_lost" / "snapshots" / f"{table}.json"
+        return {one.as_of: one.remedy for one in from_json(LostMarks, path.read_text()).marks} if path.exists() else {}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    variables = {POOLS_VARIABLE: '{"warehouse-repair": 3}'}
+
+    def get_variable(key: str, default: str | None) -> str | None:
+        return variables.get(key, default)
+
+    # Variables are the one thing that a task reaches without its context.
+    monkeypatch.setattr(Variable, "get", get_variable)
+    monkeypatch.setattr(Variable, "set", variables.__setitem__)
+    RecordingNotifier.told.clear()
+    return World(tmp_path, variables)
+
+
+def test_the_dag(world: World) -> None:
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in world.dag.tasks} == {
+        "compare": ["repair"],
+        "repair": [],
+    }
+    assert sorted(asset.name for asset in world.dag.get_task("compare").inlets) == ["accounts", "cards", "rates"]
+    repair = world.dag.get_task("repair")
+    assert (repair.pool, repair.retries) == ("warehouse-repair", 0)
+    assert not world.dag.catchup
+    assert world.dag.is_paused_upon_creation
+    assert "at most 3 at once" in world.dag.doc_md
+
+
+def test_a_whole_store_leaves_nothing_to_do(world: World) -> None:
+    for table in world.events:
+        world.publish(table, *DAYS)
+    assert world.compare() == []
+    assert (world.marks("accounts"), RecordingNotifier.told) == ({}, [])
+
+
+def test_a_lost_store_is_captured_again_as_far_as_history_allows(world: World) -> None:
+    world.publish("accounts", *DAYS[:2])
+    world.publish("cards", *DAYS[1:])
+    world.publish("rates", DAYS[0])
+    for table in world.events:
+        world.hold(table)
+
+    runs = world.compare()
+    assert [(run["trigger_dag_id"], run["conf"]) for run in runs] == [
+        ("snapshot_cards", {"as_of": DAYS[2]}),
+        ("snapshot_cards", {"as_of": DAYS[1]}),
+        ("snapshot_accounts", {"as_of": DAYS[1]}),
+        ("snapshot_accounts", {"as_of": DAYS[0]}),
+    ]
+    assert world.marks("cards") == dict.fromkeys(DAYS[1:], "a run of snapshot_cards captures it again")
+    assert "the source knows it only as it is now" in world.marks("rates")[DAYS[0]]
+    (told,) = (told for told in RecordingNotifier.told if "table rates" in told)
+    assert told.startswith("table rates as of 2013-06-01 is lost, the store no longer holds it in memory: rates cannot")
+    assert len(RecordingNotifier.told) == 5
+
+
+def test_nothing_is_started_or_told_twice_and_marks_go_when_the_loss_is_mended(world: World) -> None:
+    world.publish("cards", *DAYS)
+    world.hold("cards", DAYS[0])
+    first = world.compare()
+    assert len(first) == len(RecordingNotifier.told) == 2
+    world.instance.runs = {run["trigger_run_id"]: "running" for run in first}
+    assert world.compare() == []
+    assert len(RecordingNotifier.told) == 2
+    assert world.marks("cards") == dict.fromkeys(DAYS[1:], "a run of snapshot_cards is capturing it again")
+
+    world.hold("cards", *DAYS)
+    assert world.compare() == []
+    assert (world.marks("cards"), world.variables[TOLD_VARIABLE]) == ({}, "[]")
+
+
+def test_a_run_that_failed_is_followed_by_another(world: World) -> None:
+    world.publish("cards", DAYS[0])
+    world.hold("cards")
+    tries = []
+    for _ in range(4):
+        started = world.compare()
+        tries.append(len(started))
+        world.instance.runs |= {run["trigger_run_id"]: "failed" for run in started}
+    assert tries == [1, 1, 1, 0]
+    assert "3 runs of snapshot_cards have not brought it back" in world.marks("cards")[DAYS[0]]
+
+
+def test_without_its_pool_the_repairs_would_wait_for_ever(world: World) -> None:
+    world.publish("cards", DAYS[0])
+    world.hold("cards")
+    world.variables[POOLS_VARIABLE] = "{}"
+    with pytest.raises(Exception, match="The Airflow pool 'warehouse-repair' does not exist"):
+        world.compare()
