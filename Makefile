@@ -67,7 +67,8 @@ test-faults: setup ## kill everything at every point, and print what became of i
 
 .PHONY: test-long
 test-long: setup ## run the long versions of the tests
-	$(PYTHON) -m pytest -m long tests
+	$(PYTHON) -m pytest -m long tests/spark
+	$(PYTHON) -m pytest -m long tests/e2e
 
 .PHONY: lint
 lint: setup lint-style lint-types lint-imports lint-schema ## run every check of the sources

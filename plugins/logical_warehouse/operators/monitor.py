@@ -86,9 +86,10 @@ class CompareOperator(BaseOperator):
         # The events first: what is published or ended between the two looks is then no loss.
         published = self._published(context)
         files = store_files(self.plan.store)
-        if self.plan.store.web is not None:
+        store = self.plan.store
+        if store.web is not None:
             # Without a worker all would seem lost, and nothing could be captured again.
-            ask_alluxio(self.plan.store.uri, self.plan.store.web)
+            ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
         losses, unreadable = self._losses(files, published)
         remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now)
         self._mark(files, losses, remedies, now)
