@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from warehouse.compare_spec import EQUAL, FOUND, CompareJob
@@ -23,6 +25,7 @@ from warehouse.job_spec import (
     TableSpec,
     to_json,
 )
+from warehouse.masks import MaskKey
 
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
@@ -56,9 +59,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _compare(arguments: argparse.Namespace) -> int:
     from airflow.models import Connection
 
-    from logical_warehouse.connections import address_in
+    from logical_warehouse.connections import address_in, mask_secrets
 
     plan, table = _planned(arguments.manifest, arguments.table)
+    masks = (table.columns.mask or {}) if table.columns is not None else {}
+    secrets = mask_secrets(table.name, masks.values(), Connection.get_connection_from_secrets)
     connection = Connection.get_connection_from_secrets(plan.source.connection)
     job = compare_job(
         plan,
@@ -68,10 +73,11 @@ def _compare(arguments: argparse.Namespace) -> int:
         branch=arguments.branch,
         key=_key(arguments, table),
         limit=arguments.limit,
+        secrets=secrets,
     )
     if table.history.mode == "current" and arguments.branch is None:
         print(f"{table.name} is known only as it is now: what changed after the capture differs, too", file=sys.stderr)
-    return _submit(plan, job, connection.password)
+    return _submit(plan, job, connection.password, secrets)
 
 
 def compare_job(
@@ -83,8 +89,9 @@ def compare_job(
     branch: str | None = None,
     key: tuple[str, ...] = (),
     limit: int = 20,
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> CompareJob:
-    """What Spark is asked to compare.
+    """What Spark is asked to compare; of ``secrets``, the keys of masks by connection, it has no more than a check.
 
     :raises PermanentError: not an as-of date of the table, or not a run branch.
     """
@@ -118,12 +125,14 @@ def compare_job(
             schedule=plan.schedule.cron,
             start=utc_text(plan.schedule.first_from(plan.start).start),
             filter=table.filter,
+            key_checks={connection: MaskKey(connection, secret).check for connection, secret in secrets.items()},
         ),
         branch=branch,
         fingerprint=None if branch is None else _fingerprint_path(plan, table.name, interval.as_of, branch),
         key=key,
         limit=limit,
         kinds=dict(table.columns.types or {}) if table.columns is not None else {},
+        masks=dict(table.columns.mask or {}) if table.columns is not None else {},
     )
 
 
@@ -155,9 +164,15 @@ def _key(arguments: argparse.Namespace, table: Table) -> tuple[str, ...]:
     return key
 
 
-def _submit(plan: SnapshotPlan, job: CompareJob, password: str | None) -> int:
+def _submit(plan: SnapshotPlan, job: CompareJob, password: str | None, secrets: Mapping[str, str]) -> int:
     with scratch_folder(SCRATCH_ROOT) as scratch:
         code = submit_here(
-            plan, "compare_snapshot.py", to_json(job), scratch=scratch, known=(EQUAL, *FOUND), password=password
+            plan,
+            "compare_snapshot.py",
+            to_json(job),
+            scratch=scratch,
+            known=(EQUAL, *FOUND),
+            password=password,
+            secrets=secrets,
         )
     return int(code != EQUAL)

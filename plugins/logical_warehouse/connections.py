@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from warehouse.failures import PermanentError
+from warehouse.mask_failures import KeyUnusable
+from warehouse.masks import MIN_SECRET_CHARACTERS, connections_of
 
 if TYPE_CHECKING:
     from logical_warehouse.manifest import Source
@@ -55,6 +58,22 @@ def source_password(source: Source) -> str | None:
     """
     password: str | None = _connection(source.connection, f"the source {source.name}").password
     return password
+
+
+def mask_secrets(table: str, masks: Collection[str], find: Callable[[str], Any] | None = None) -> dict[str, str]:
+    """Connection → password, of the connections that ``masks`` name as their keys; ``table`` is for the message.
+
+    :param find: looks a connection up, where there is no task.
+    :raises PermanentError: there is no such connection, or its password is too short for a key.
+    """
+    secrets = {}
+    for connection in connections_of(masks):
+        found = find(connection) if find is not None else _connection(connection, f"a mask of the table {table}")
+        secret: str = found.password or ""
+        if len(secret) < MIN_SECRET_CHARACTERS:
+            raise KeyUnusable(table, connection, MIN_SECRET_CHARACTERS)
+        secrets[connection] = secret
+    return secrets
 
 
 def spark_master(connection_id: str) -> str:

@@ -196,10 +196,8 @@ def _checked(record: SnapshotRecord) -> Iterator[tuple[str, str]]:
 
 
 def _protected(found: Evidence, record: SnapshotRecord) -> Iterator[tuple[str, str]]:
-    masked = getattr(record, "masked", ())
-    yield "masked columns", _named(masked) or "none"
-    labels = getattr(record, "classification", ())
-    yield "classification", _named(labels) or "none"
+    yield "masked columns", _named(record.masked) or "none"
+    yield "classification", _named(record.classification) or "none"
     at_publishing = {True: "yes", False: "NO", None: UNKNOWN}[getattr(record, "in_memory", None)]
     yield "in memory only", f"{at_publishing}, when published"
     if found.now is not None:

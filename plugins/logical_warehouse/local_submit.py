@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from warehouse.job_spec import PASSWORD_VARIABLE
+from warehouse.masks import secrets_environment
 from warehouse.spark_conf import spark_conf
 
 from logical_warehouse.plan import SnapshotPlan, store_spec
@@ -26,12 +27,14 @@ def submit_here(
     scratch: Path,
     known: Collection[int],
     password: str | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> int:
     """Run an application of this project; its exit code.
 
     What it prints goes to the terminal; Spark's own log only where the exit code is none that is ``known``.
 
     :param scratch: folder in memory, gone afterwards.
+    :param secrets: keys of masks by the connection that has them.
     """
     store = store_spec(plan.store)
     conf = spark_conf(store, scratch_dir=str(scratch), class_data_archive=plan.spark.class_data_archive, small=True) | {
@@ -44,6 +47,7 @@ def submit_here(
         command += ["--conf", f"{name}={value}"]
     command += [str(SPARK_JOBS / application), argument]
     environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
+    environment |= secrets_environment(secrets or {})
     if password is not None:
         environment[PASSWORD_VARIABLE] = password
     with tempfile.TemporaryFile("w+", dir=scratch) as log:

@@ -23,6 +23,7 @@ from warehouse.failures import (
 )
 from warehouse.history_sql import HistoryRows, history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec
+from warehouse.mask_failures import Unclassified
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
 from warehouse.sql_states import Cause, source_failure
 
@@ -96,7 +97,7 @@ class SourceProbe:
     def columns(self, table: Table) -> tuple[ColumnSpec, ...]:
         """The table's columns that the manifest asks for, in the source's order.
 
-        :raises MissingTable, MissingColumn, NoPrivilege, UnsupportedColumn: as their names say.
+        :raises MissingTable, MissingColumn, NoPrivilege, UnsupportedColumn, Unclassified: as their names say.
         """
         rows = self._described(table)
         if not rows:
@@ -119,9 +120,14 @@ class SourceProbe:
                 type=found[name][0],
                 nullable=found[name][1],
                 as_kind=table.columns.kind_of(name) if table.columns else None,
+                mask=table.columns.mask_of(name) if table.columns else None,
+                classification=table.columns.label_of(name) if table.columns else None,
             )
             for name in chosen
         )
+        unlabelled = tuple(column.name for column in columns if column.classification is None)
+        if table.require_classification and unlabelled:
+            raise Unclassified(table.name, unlabelled)
         capture_columns(self.dialect, table.name, columns)
         return columns
 
@@ -216,13 +222,15 @@ class SourceProbe:
 
 
 def _wanted_columns(table: Table, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that must be there: those included, or all and those excluded or given a kind."""
+    """Names that must be there: those included, or all and those that the manifest says something of.
+
+    A mask of a column that is not there is no mask: its column has another name, and would come in clear.
+    """
     if table.columns is None:
         return found
     if table.columns.include is not None:
         return table.columns.include
-    named = (*(table.columns.exclude or ()), *(table.columns.types or ()))
-    unknown = tuple(name for name in named if name not in found)
+    unknown = tuple(name for name in table.columns.named if name not in found)
     return (*(name for name in found if table.columns.has(name)), *unknown)
 
 

@@ -17,6 +17,7 @@ from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.job_spec import SnapshotJob, SnapshotResult, StoreSpec, TableCapture, TableSpec, to_json
 from warehouse.jvm import activate
+from warehouse.masks import MaskKey, keys_from_environment
 from warehouse.progress import progress_lines
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_fingerprint import source_fingerprint
@@ -44,7 +45,7 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     history_of = datetime.fromisoformat(job.interval.end) if asks_history else None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as beside:
         store_ready = beside.submit(_open_store, session, job.store)
-        with hold_source_state(session, job.source, history_of=history_of) as state:
+        with hold_source_state(session, job.source, history_of=history_of, keys=_mask_keys(job)) as state:
             print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
             _refuse_wrong_time(state, job)
             # Every table is looked up before the first is read: a group fails early or not at all.
@@ -57,6 +58,12 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
             captures = [_capture_or_leave(session, one, state, read, branch_off) for one, read in reads]
     done = tuple(capture for capture in captures if capture is not None)
     return SnapshotResult(done, round(time.monotonic() - started, 3))
+
+
+def _mask_keys(job: SnapshotJob) -> tuple[MaskKey, ...]:
+    """Of all tables: one connection holds the state of the group."""
+    checks = {connection: check for table in job.tables for connection, check in table.key_checks.items()}
+    return tuple(keys_from_environment(checks).values())
 
 
 def _open_store(session: SparkSession, store: StoreSpec) -> None:

@@ -17,7 +17,7 @@ FOUND = (DIFFERENT, IMPOSSIBLE)
 class CompareJob:
     """Compare one snapshot with its source, as the source is now. The columns of ``table`` are those of the snapshot.
 
-    ``kinds``: column → kind as which the manifest wants it captured, where it says so.
+    ``kinds``: column → kind as which the manifest wants it captured, ``masks``: column → mask, where it says so.
     ``branch``: an unpublished run branch instead of the published snapshot; ``fingerprint``: path of the fingerprint
     that the source gave when that branch was captured, which is then the source's side while it is there.
     ``key``: columns that tell rows apart; empty where rows are not compared. ``limit``: keys to print.
@@ -32,4 +32,5 @@ class CompareJob:
     key: tuple[str, ...] = ()
     limit: int = 20
     kinds: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
     version: int = SPEC_VERSION

@@ -18,6 +18,7 @@ from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.iceberg_tables import quoted_name
 from warehouse.job_spec import ChecksSpec, ColumnSpec
 from warehouse.kinds import parse_kind
+from warehouse.masks import keys_from_environment
 from warehouse.reading import read_as_of
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import plan_read, read_table
@@ -66,9 +67,12 @@ def compare_snapshot(session: SparkSession, job: CompareJob) -> Compared:
             stored_rows = _stored(session, job)
             kept = read_text(session, job.fingerprint) if job.fingerprint else None
         # Of what type they are the source itself says.
-        columns = tuple(ColumnSpec(name, "", as_kind=job.kinds.get(name)) for name in stored_rows.columns)
+        columns = tuple(
+            ColumnSpec(name, "", as_kind=job.kinds.get(name), mask=job.masks.get(name)) for name in stored_rows.columns
+        )
         table = replace(job.table, columns=columns, checks=ChecksSpec())
-        state = stack.enter_context(hold_source_state(session, asked))
+        mask_keys = keys_from_environment(table.key_checks).values()
+        state = stack.enter_context(hold_source_state(session, asked, keys=mask_keys))
         read = plan_read(state, table, job.interval)
         if kept is not None:
             source = from_json(TableFingerprint, kept)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from warehouse.failures import (
 )
 from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec, TableSpec
 from warehouse.jvm import java_array, jvm_of
+from warehouse.masks import MaskKey
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
 from warehouse.vendor_errors import source_errors
 
@@ -45,11 +46,13 @@ class SourceState:
     ``best_effort``, as the record says it for ever. ``one_connection``: the state is this connection's alone, so that
     rows have to come through it.
     ``captured_at``: ISO 8601 in UTC by the source's clock. ``position``: the source's own name of the state.
+    ``keys``: of masks, by their connection; they are known to every session, and to no statement.
     """
 
-    def __init__(self, source: SourceSpec, dialect: Dialect, connection: Any) -> None:
+    def __init__(self, source: SourceSpec, dialect: Dialect, connection: Any, keys: Collection[MaskKey] = ()) -> None:
         self.source = source
         self.dialect = dialect
+        self.keys = {key.connection: key for key in keys}
         self._connection = connection
         self._lock = threading.Lock()
         self.consistency = source.consistency
@@ -141,10 +144,15 @@ class SourceState:
 
 @contextmanager
 def hold_source_state(
-    session: SparkSession, source: SourceSpec, *, history_of: datetime | None = None
+    session: SparkSession,
+    source: SourceSpec,
+    *,
+    history_of: datetime | None = None,
+    keys: Collection[MaskKey] = (),
 ) -> Iterator[SourceState]:
     """Open the holder, and keep it until the block ends.
 
+    :param keys: of the masks of the tables that are read.
     :param history_of: the instant whose state is asked of the source's own history, if there is one.
     :raises OpenWriters: what is still being written could change that history.
     :raises JobError: wrong password, unreachable source, missing driver, a pooler that breaks sessions, or an engine
@@ -154,13 +162,13 @@ def hold_source_state(
     if source.consistency == "snapshot" and not dialect.holds_state:
         raise SourceRefused(source.name, None, "0A000", "its engine holds no state; set consistency: best_effort")
     with source_errors(source.name, source.user):
-        connection = _connect(session, source, dialect)
+        connection = _connect(session, source, dialect, keys)
     try:
         with source_errors(source.name, source.user):
             ensure_sessions_are_kept(
                 source.name,
                 JdbcSession(connection, dialect),
-                lambda: JdbcSession(_connect(session, source, dialect), dialect),
+                lambda: JdbcSession(_connect(session, source, dialect, keys), dialect),
             )
             for statement in (*dialect.session_settings, *dialect.init_statements):
                 _execute(connection, statement)
@@ -173,7 +181,7 @@ def hold_source_state(
                 connection.setAutoCommit(False)
                 for statement in dialect.begin_statements:
                     _execute(connection, statement)
-        state = SourceState(source, dialect, connection)
+        state = SourceState(source, dialect, connection, keys)
         try:
             yield state
         except SourceStateLost as error:
@@ -209,12 +217,17 @@ def _refuse_open_writers(connection: Any, source: SourceSpec, dialect: Dialect, 
         raise OpenWriters(source.name, writers, moment.isoformat())
 
 
-def source_password() -> str | None:
-    """The password that the operator put into the driver's environment."""
-    return os.environ.get(PASSWORD_VARIABLE)
+def connection_properties(source: SourceSpec, dialect: Dialect, keys: Collection[MaskKey]) -> dict[str, str]:
+    """JDBC properties of every connection to the source, with the password and the keys of masks.
+
+    Unlike statements and Spark's options of a relation these are in no plan, log line or page of its UI.
+    """
+    properties = dict(dialect.masks.properties(dialect.properties, keys))
+    credentials = {"user": source.user, "password": os.environ.get(PASSWORD_VARIABLE)}
+    return properties | {name: value for name, value in credentials.items() if value is not None}
 
 
-def _connect(session: SparkSession, source: SourceSpec, dialect: Dialect) -> Any:
+def _connect(session: SparkSession, source: SourceSpec, dialect: Dialect, keys: Collection[MaskKey]) -> Any:
     jvm = jvm_of(session)
     try:
         # The context loader knows the jars of --jars as well as the class path; DriverManager only the latter.
@@ -225,9 +238,8 @@ def _connect(session: SparkSession, source: SourceSpec, dialect: Dialect) -> Any
     except Py4JJavaError as error:
         raise DriverMissing(source.name, source.driver) from error
     properties = jvm.java.util.Properties()
-    for name, value in (*dialect.properties.items(), ("user", source.user), ("password", source_password())):
-        if value is not None:
-            properties.setProperty(name, value)
+    for name, value in connection_properties(source, dialect, keys).items():
+        properties.setProperty(name, value)
     connection = driver.connect(source.url, properties)
     if connection is None:
         raise SourceRefused(source.name, None, "08001", f"its URL is not one of the driver {source.driver}")

@@ -23,6 +23,7 @@ from warehouse.job_spec import IntervalSpec, RunSpec, SourceSpec, StoreSpec, Tab
 from warehouse.kinds import kind_stored_as
 from warehouse.records import records_of
 from warehouse.schema_change import changes_between, ensure_allowed, ensure_nothing_lost
+from warehouse.sensitive_columns import metrics_properties
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.table_origin import HISTORY, ensure_same_table, origin_of
 
@@ -182,10 +183,11 @@ def _create_sql(identifier: str, origin: Mapping[str, str], schema: StructType) 
         # Bounds are values of the data; those of the label are what readers prune by.
         "write.metadata.metrics.default": "counts",
         **origin,
+        **dict(metrics_properties(origin, schema.names)),
     }
     if is_interval:
         properties[f"write.metadata.metrics.column.{AS_OF_COLUMN}"] = "full"
-    listed = ", ".join(f"'{name}' = '{_escaped(value)}'" for name, value in properties.items())
+    listed = ", ".join(f"'{_escaped(name)}' = '{_escaped(value)}'" for name, value in properties.items())
     return (
         f"CREATE TABLE IF NOT EXISTS {identifier} ({_columns_sql(fields)}) USING iceberg{partitioning} "
         f"TBLPROPERTIES ({listed})"

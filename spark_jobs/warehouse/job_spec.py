@@ -141,12 +141,15 @@ class ColumnSpec:
     """A column as ``check`` found it in the source; ``type`` is the source's own name of its type.
 
     ``as_kind``: the kind (see ``warehouse.kinds``) as which the manifest wants it captured; None for the type's own.
+    ``mask``: what the source puts in its place (see ``warehouse.masks``); ``classification``: its label.
     """
 
     name: str
     type: str
     nullable: bool = True
     as_kind: str | None = None
+    mask: str | None = None
+    classification: str | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,7 @@ class TableSpec:
     ``earlier``: the intervals before the run's, oldest first, that it captures again where they are published
     (``history.lookback``).
     ``validate``: how what is stored is compared with the source.
+    ``key_checks``: of each connection whose password is the key of a mask, what tells that key from another.
     """
 
     name: str
@@ -227,6 +231,17 @@ class TableSpec:
     earlier: tuple[IntervalSpec, ...] = ()
     validate: ValidateMode = "columns"
     schema_policy: SchemaPolicy = "additive"
+    key_checks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def masked(self) -> dict[str, str]:
+        """Column → mask, of those that have one."""
+        return {column.name: column.mask for column in self.columns if column.mask is not None}
+
+    @property
+    def classification(self) -> dict[str, str]:
+        """Column → label, of those that have one."""
+        return {column.name: column.classification for column in self.columns if column.classification is not None}
 
     @property
     def source_name(self) -> str:
@@ -322,6 +337,7 @@ class SnapshotRecord:
     snapshot was found wholly in memory and on no disk before it was published; None where the store cannot tell.
     ``forgotten``: rows that were removed since, the earliest removal first; ``rows``, ``bytes``, ``files`` and
     ``digest`` are then of what is left, and ``fingerprint`` is empty.
+    ``masked``: column → mask, ``classification``: column → label, as they were when it was captured.
     """
 
     table: str
@@ -351,6 +367,8 @@ class SnapshotRecord:
     schema_id: int | None = None
     in_memory: bool | None = None
     forgotten: tuple[Forgotten, ...] = ()
+    masked: dict[str, str] = field(default_factory=dict)
+    classification: dict[str, str] = field(default_factory=dict)
     version: int = SPEC_VERSION
 
     @property

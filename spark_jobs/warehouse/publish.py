@@ -13,6 +13,7 @@ from warehouse.iceberg_api import branch_head, commit_with_retries, load_existin
 from warehouse.job_spec import IntervalSpec, SnapshotRecord, StoreSpec, to_json
 from warehouse.jvm import jvm_of
 from warehouse.records import records_of
+from warehouse.sensitive_columns import sensitive_changes
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.table_origin import changed_properties, ensure_same_table
 
@@ -126,6 +127,12 @@ def _commit(
     properties = transaction.updateProperties().set(complete.property_name, to_json(complete))
     for name, value in changed_properties(stored, origin, [*records.values(), complete]).items():
         properties.set(name, value)
+    columns = [str(field.name()) for field in (schema or table.schema()).columns()]
+    for name, wanted in sensitive_changes(stored, origin, columns, first=not records).items():
+        if wanted is None:
+            properties.remove(name)
+        else:
+            properties.set(name, wanted)
     properties.commit()
     manage = transaction.manageSnapshots()
     if record.history == "interval":

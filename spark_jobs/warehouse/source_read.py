@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as sf
 from pyspark.sql.types import DataType, StructField, StructType
 
-from warehouse.consistent_read import SourceState, source_password
+from warehouse.consistent_read import SourceState, connection_properties
 from warehouse.dialects import DialectError
 from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.dialect import Captured, all_of
@@ -25,6 +25,7 @@ from warehouse.failures import (
 )
 from warehouse.history_sql import history_rows
 from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
+from warehouse.mask_check import verify_masks
 from warehouse.retention import AS_OF_COLUMN as AS_OF_COLUMN
 from warehouse.split_choice import divide
 from warehouse.splits import SPLIT_KEY, Division
@@ -113,8 +114,9 @@ def plan_read(state: SourceState, table: TableSpec, interval: IntervalSpec) -> S
     if state.snapshot is not None and table.history.mode != "time_travel":
         relation = dialect.in_state(relation, state.snapshot)
     where_sql = all_of(table.filter, asked.condition)
-    wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind) for column in table.columns)
+    wanted = tuple(replace(by_name[column.name], as_kind=column.as_kind, mask=column.mask) for column in table.columns)
     captured = capture_columns(dialect, table.name, wanted)
+    verify_masks(state, table)
     read = SourceRead(table, relation, wanted, captured, where_sql, NOT_DIVIDED, None, None)
     estimate = dialect.estimate_sql(dialect.select(read.expressions, relation, where_sql))
     if estimate is not None:
@@ -152,7 +154,7 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         columns[SPLIT_KEY] = read.division.expression
     query = dialect.select(columns, read.relation, read.where_sql)
     properties = {
-        **dialect.properties,
+        **connection_properties(source, dialect, state.keys.values()),
         "driver": source.driver,
         # Without a fetch size the driver leaves autocommit on: it would ignore the imported snapshot in silence and
         # hold the whole split in memory.
@@ -168,8 +170,6 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
     imports = [dialect.import_snapshot_sql(state.snapshot)] if state.snapshot is not None else []
     if statements := [*dialect.session_settings, *imports]:
         properties["sessionInitStatement"] = "; ".join(statements)
-    credentials = {"user": source.user, "password": source_password()}
-    properties |= {name: value for name, value in credentials.items() if value is not None}
     conditions = list(read.division.conditions) or ["1 = 1"]
     with source_errors(source.name, source.user, read.table.name):
         frame = session.read.jdbc(source.url, f"({query}) source_rows", predicates=conditions, properties=properties)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def divide(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec], *, small_rows: int) -> Division:
     """By ``split.column`` where the manifest names one; else by place inside a shared state; else by an indexed key.
 
+    Borders are values of the keys, which leave the source: only by what is captured in clear is a table split.
+
     An interval that is a small part of its table is read by the index on its column, where there is one: by place,
     every connection would look through its part of all intervals.
 
@@ -38,6 +40,12 @@ def divide(state: SourceState, read: SourceRead, columns: dict[str, ColumnSpec],
     parts = _stored_parts(state, read)
     stored = bool(parts) and all(kind == "heap" for kind, _ in parts)
     if table.split.column is not None:
+        if table.split.column not in _clear(read):
+            raise SplitImpossible(
+                table.name,
+                f"its column {table.split.column!r} is masked or not captured, and its values, of which borders are "
+                "made, do not leave the source; name another column as split.column, or none",
+            )
         try:
             return _by_key(state, read, columns[table.split.column], stored=stored)
         except DialectError as error:
@@ -71,10 +79,16 @@ def _best_column(state: SourceState, read: SourceRead, *, places: bool) -> str |
     if places and interval_column is None:
         return None
     sql = state.dialect.keys_sql(read.table.source_schema, read.table.source_table)
-    leading = [] if sql is None else state.query(sql, read.table.name)
+    indexed = [] if sql is None else state.query(sql, read.table.name)
+    leading = [(name, unique) for name, unique in indexed if name in _clear(read)]
     if any(name == interval_column for name, _ in leading) and _is_small_part(state, read):
         return interval_column
     return None if places else next((name for name, unique in leading if unique == "true"), None)
+
+
+def _clear(read: SourceRead) -> set[str]:
+    """Columns whose values the store holds as the source has them."""
+    return {column.name for column in read.columns if column.mask is None}
 
 
 def _by_place(state: SourceState, read: SourceRead, pages: list[int]) -> Division:

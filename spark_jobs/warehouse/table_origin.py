@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from warehouse.failures import TableRedefined
 from warehouse.job_spec import HistorySpec, IntervalSpec, SnapshotRecord, TableSpec
+from warehouse.sensitive_columns import mask_differences, sensitive_properties
 
 HISTORY = "warehouse.history"
 SOURCE_TABLE = "warehouse.source_table"
@@ -36,6 +37,7 @@ def origin_of(table: TableSpec, source: str, time_zone: str) -> dict[str, str]:
         START: table.start,
         SCHEDULE: table.schedule,
         TIME_ZONE: time_zone,
+        **sensitive_properties(table),
     }
 
 
@@ -52,7 +54,8 @@ def ensure_same_table(
 
     :param stored: the table's properties; what an older version did not write is not compared.
     :param origin: those of :func:`origin_of`.
-    :raises TableRedefined: the manifest gives the table another source, source table or history; or another schedule or
+    :raises TableRedefined: the manifest gives the table another source, source table or history; or a column another
+        mask, so that its values would no longer be comparable; or the table another schedule or
         time zone, by which the interval overlaps a published one, or has its label and is another.
     """
     differences = [
@@ -62,6 +65,7 @@ def ensure_same_table(
     ]
     if not records and (stored.get(HISTORY) == "interval") == (origin[HISTORY] == "interval"):
         return
+    differences += mask_differences(stored, origin)
     if (clash := next((record for record in records if _clashes(record, interval)), None)) is not None:
         differences.append(
             f"its interval {interval.as_of}, {interval.start} to {interval.end}, overlaps the published {clash.as_of}, "
@@ -81,7 +85,8 @@ def changed_properties(
     captured; later, it hides nothing that is published.
     """
     oldest = min(record.start for record in records)
-    wanted = {**origin, START: min(origin[START], oldest)}
+    wanted = {name: origin[name] for name in (*_SAME_FOR_ALL, SCHEDULE, TIME_ZONE)}
+    wanted[START] = min(origin[START], oldest)
     return {name: value for name, value in wanted.items() if stored.get(name) != value}
 
 

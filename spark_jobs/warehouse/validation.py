@@ -304,6 +304,8 @@ def _record(
         validate=mode,
         fingerprint=fingerprint,
         in_memory=in_memory,
+        masked=table.masked,
+        classification=table.classification,
     )
 
 

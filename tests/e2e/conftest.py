@@ -21,6 +21,7 @@ from tests.support.driver_switches import DriverSwitches
 HERE = Path(__file__).parent
 NOTICED_SECONDS = 60
 """After which Airflow misses the heartbeat of a task whose worker was killed; by default that takes five minutes."""
+MASK_KEY = "a-mask-key-of-the-end-to-end-tests"
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,7 @@ def _prepare(stack: Stack) -> None:
             "wrong_password", "jdbc", host=stack.source_url, login=nycflights.READER, password="not-this-one-at-all"
         )
     )
+    api.put_connection(Connection("mask_key", "generic", password=MASK_KEY))
     api.call("DELETE", "/pools/warehouse_no_pool")
     api.call(
         "PATCH",
@@ -136,6 +138,6 @@ class ArgumentWatch:
 @pytest.fixture(scope="session", autouse=True)
 def argument_watch(stack: Stack) -> Iterator[ArgumentWatch]:
     with ArgumentWatch(
-        [nycflights.reader_password(stack.source), "not-this-one-at-all", stack.source.password]
+        [nycflights.reader_password(stack.source), "not-this-one-at-all", stack.source.password, MASK_KEY]
     ) as watch:
         yield watch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from warehouse.reading import read_as_of
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
+from tests.e2e.conftest import MASK_KEY
 from tests.e2e.runs import events_of, eventually, fail, state_of, succeed, trainings_of
 from tests.support.driver_switches import DriverSwitches
 
@@ -66,6 +69,22 @@ def test_unpausing_captures_the_newest_interval_as_scheduled(api: AirflowApi, re
         assert event["extra"]["rows"] == event["extra"]["source_rows"] == nycflights.EXPECTED_ROWS[table]
         assert event["extra"]["run_id"] == reference["dag_run_id"]
         assert event["extra"]["in_memory"] is True
+
+
+def test_masked_columns_are_masked_and_every_event_says_so(
+    api: AirflowApi, reference: dict[str, Any], spark: SparkSession, store: StoreSpec, stack: Stack
+) -> None:
+    (event,) = events_of(api, "airlines")
+    assert event["extra"]["masked"] == {"name": "hmac(mask_key)"}
+    assert event["extra"]["classification"] == {"carrier": "public", "name": "confidential"}
+    with stack.source.connect(nycflights.DATABASE) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT carrier, name FROM public.airlines")
+        clear = dict(cursor.fetchall())
+    stored = {row.carrier: row.name for row in read_as_of(spark, store, "airlines", event["partition_key"]).collect()}
+    assert stored == {
+        carrier: hmac.new(MASK_KEY.encode(), name.encode(), hashlib.sha256).hexdigest()
+        for carrier, name in clear.items()
+    }
 
 
 def test_a_backfill_trains_once_per_common_day(api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]]) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from warehouse.masks import MaskKey
 
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
-from tests.e2e.conftest import ArgumentWatch
+from tests.e2e.conftest import MASK_KEY, ArgumentWatch
 
 
 @pytest.fixture
 def secrets(stack: Stack) -> list[bytes]:
-    return [nycflights.reader_password(stack.source).encode(), b"not-this-one-at-all", b"unreachable-secret"]
+    key = MaskKey("mask_key", MASK_KEY)
+    return [
+        nycflights.reader_password(stack.source).encode(),
+        b"not-this-one-at-all",
+        b"unreachable-secret",
+        # A key of masks, and what the source makes of it.
+        *(text.encode() for text in (key.secret, key.inner.hex(), key.outer.hex())),
+    ]
 
 
 def holders(files: list[Path], secrets: list[bytes]) -> list[str]:

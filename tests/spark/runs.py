@@ -155,8 +155,15 @@ class Runs:
 
     def files(self, name: str = "events") -> dict[str, bytes]:
         """Path → contents of every file of a table in the store."""
+        return self._files(f"{self.store.uri}/{self.store.namespace}/{name}")
+
+    def answers(self) -> dict[str, bytes]:
+        """Path → contents of what the jobs of all tests so far left beside the tables: answers and fingerprints."""
+        return self._files(f"{self.store.uri}/_runs")
+
+    def _files(self, folder: str) -> dict[str, bytes]:
         jvm = jvm_of(self.session)
-        root = jvm.org.apache.hadoop.fs.Path(f"{self.store.uri}/{self.store.namespace}/{name}")
+        root = jvm.org.apache.hadoop.fs.Path(folder)
         system = root.getFileSystem(self.session._jsc.hadoopConfiguration())
         found, listing = {}, system.listFiles(root, True)
         while listing.hasNext():

@@ -1,10 +1,19 @@
-"""Records of published snapshots, of which a test cares for a few fields only."""
+"""Records of published snapshots, and specs of tables, of which a test cares for a few fields only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from warehouse.job_spec import SnapshotRecord
+from warehouse.job_spec import (
+    ChecksSpec,
+    ColumnSpec,
+    HistorySpec,
+    RetentionSpec,
+    SnapshotRecord,
+    SplitSpec,
+    TableSpec,
+)
 
 
 def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any) -> SnapshotRecord:
@@ -29,3 +38,16 @@ def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any)
         "iceberg_snapshot_id": 1,
     }
     return SnapshotRecord(table=table, as_of=as_of, start=start, end=end, **(fields | others))
+
+
+def table_spec(columns: Sequence[ColumnSpec], **others: Any) -> TableSpec:
+    """Spec of ``public.accounts``, captured as it is now."""
+    fields: dict[str, Any] = {
+        "history": HistorySpec("current"),
+        "split": SplitSpec(),
+        "checks": ChecksSpec(),
+        "retention": RetentionSpec(),
+        "schedule": "@daily",
+        "start": "2013-06-01T00:00:00Z",
+    }
+    return TableSpec("accounts", "public", "accounts", tuple(columns), **(fields | others))

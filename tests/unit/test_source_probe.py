@@ -13,6 +13,7 @@ from logical_warehouse.manifest import Source, Table, load_manifest
 from logical_warehouse.source_probe import SourceProbe
 from warehouse.failures import MissingColumn, UnsupportedColumn
 from warehouse.job_spec import ColumnSpec
+from warehouse.mask_failures import Unclassified
 
 from tests.unit.manifest.conftest import HEALTHY
 
@@ -81,3 +82,31 @@ def test_a_kind_that_the_type_does_not_have(columns: Any) -> None:
 def test_a_column_that_there_is_none_of(columns: Any, written: str) -> None:
     with pytest.raises(MissingColumn, match="has no column 'amont'; did you mean 'amount'\\?"):
         columns(written)
+
+
+def test_masks_and_labels_are_frozen(columns: Any) -> None:
+    written = "{exclude: [share, amount], mask: {note: truncate(2)}, classification: {note: confidential}}"
+    assert columns(written) == (
+        ColumnSpec("day", "date"),
+        ColumnSpec("note", "text", mask="truncate(2)", classification="confidential"),
+    )
+
+
+def test_a_mask_of_a_column_that_is_not_there_is_refused(columns: Any) -> None:
+    with pytest.raises(MissingColumn, match="has no column 'noet'; did you mean 'note'"):
+        columns("{exclude: [share, amount], mask: {noet: hash}}")
+
+
+def test_a_column_that_cannot_be_masked_so_is_refused(columns: Any) -> None:
+    with pytest.raises(UnsupportedColumn, match="column 'amount' of type numeric has no precision"):
+        columns("{exclude: [note, share], mask: {amount: hash}}")
+    assert columns("{exclude: [note, share], mask: {amount: redact}}")[1].mask == "redact"
+
+
+def test_a_column_without_a_label_is_refused_where_labels_are_required(columns: Any) -> None:
+    labels = "classification: {day: public, note: internal}"
+    required = "\n    require_classification: true"
+    with pytest.raises(Unclassified, match="'amount', 'share' have no label, and require_classification is set"):
+        columns(f"{{types: {{share: text, amount: text}}, {labels}}}{required}")
+    found = columns(f"{{exclude: [share, amount], {labels}}}{required}")
+    assert [column.classification for column in found] == ["public", "internal"]

@@ -14,10 +14,17 @@ from pydantic_core import PydanticCustomError
 from logical_warehouse.manifest import problems
 from logical_warehouse.manifest.cross_checks import check_group, check_training
 from logical_warehouse.manifest.document import Document, read_document
-from logical_warehouse.manifest.manifest import VERSION, Manifest, ManifestConfig
+from logical_warehouse.manifest.manifest import VERSION, Classification, Manifest, ManifestConfig
 from logical_warehouse.manifest.monitor import Monitor, Notifier
 from logical_warehouse.manifest.problems import MANIFEST, Problem, did_you_mean, dotted
-from logical_warehouse.manifest.resolve import check_defaults, inherited, resolve_table, resolve_training, unknown
+from logical_warehouse.manifest.resolve import (
+    check_defaults,
+    check_labels,
+    inherited,
+    resolve_table,
+    resolve_training,
+    unknown,
+)
 from logical_warehouse.manifest.section import Section, check_name, shown
 from logical_warehouse.manifest.source import Source, SourceConfig
 from logical_warehouse.manifest.spark import Spark
@@ -89,9 +96,10 @@ class _Loading:
         defaults = self._section(Defaults, raw, "defaults")
         monitor = self._section(Monitor, raw, "monitor")
         notify = self._notify(raw)
-        usable = raw.get("version") == VERSION and sources and store and spark and defaults
+        classification = self._section(Classification, raw, "classification")
+        usable = raw.get("version") == VERSION and sources and store and spark and defaults and classification
         # Problems of tables are told even where nothing can be used, for all are to be told at once.
-        tables = self._tables(raw, defaults, sources)
+        tables = self._tables(raw, defaults, sources, classification)
         trainings = self._trainings(raw, defaults, sources, tables)
         if not usable or store is None or spark is None:
             return None
@@ -156,7 +164,13 @@ class _Loading:
         configs = self._named(raw, "sources", SourceConfig)
         return {name: Source(name=name, **dict(config)) for name, config in configs.items() if config is not None}
 
-    def _tables(self, raw: dict[str, Any], defaults: Defaults | None, sources: dict[str, Source]) -> dict[str, Table]:
+    def _tables(
+        self,
+        raw: dict[str, Any],
+        defaults: Defaults | None,
+        sources: dict[str, Source],
+        classification: Classification | None,
+    ) -> dict[str, Table]:
         configs = self._named(raw, "tables", TableConfig)
         if defaults is None:
             return {}
@@ -175,8 +189,10 @@ class _Loading:
                 self._leave_out(("tables", name), f"{causes[0]} has a problem")
                 continue
             table, found = resolve_table(name, config, defaults, sources)
+            if table is not None and classification is not None:
+                found += check_labels(table, classification.labels)
             self._add_all(found)
-            if table is not None:
+            if table is not None and not found:
                 tables[name] = table
         return self._whole_groups(raw, tables)
 

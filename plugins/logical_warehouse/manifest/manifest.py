@@ -9,7 +9,7 @@ from pydantic import Field
 
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest.monitor import Monitor, Notifier
-from logical_warehouse.manifest.section import Section
+from logical_warehouse.manifest.section import Section, SomeTexts
 from logical_warehouse.manifest.source import Source, SourceConfig
 from logical_warehouse.manifest.spark import Spark
 from logical_warehouse.manifest.store import Store
@@ -17,6 +17,13 @@ from logical_warehouse.manifest.table import Defaults, Table, TableConfig
 from logical_warehouse.manifest.training import Training, TrainingConfig
 
 VERSION = 1
+
+
+class Classification(Section):
+    """The labels of this warehouse."""
+
+    labels: SomeTexts = ("public", "internal", "confidential", "restricted")
+    """Labels that a table's `columns.classification` may use."""
 
 
 class ManifestConfig(Section):
@@ -30,6 +37,8 @@ class ManifestConfig(Section):
     """Where snapshots live."""
     spark: Spark = Spark()
     """How Spark applications are submitted."""
+    classification: Classification = Classification()
+    """How columns may be labelled."""
     defaults: Defaults = Defaults()
     """Settings for all tables and trainings that do not set them."""
     tables: dict[str, TableConfig]

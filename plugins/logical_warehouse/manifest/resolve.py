@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from logical_warehouse.intervals import Schedule, ScheduleError
+from logical_warehouse.manifest.columns import Columns
 from logical_warehouse.manifest.history import History
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.manifest.section import duration_text
@@ -89,6 +90,7 @@ def resolve_table(
     if history.column is not None and config.columns is not None and not config.columns.has(history.column):
         message = f"the column {history.column!r} of history.interval must be read"
         found.append(Complaint((*path, "columns"), message, hint=f"include {history.column!r}"))
+    found += _check_masks(config.columns, history, split, path)
     if found:
         return None, found
     return Table(
@@ -109,6 +111,7 @@ def resolve_table(
         checks=config.checks,
         schema_policy=_first(inherited("schema_policy", config, defaults), "additive"),
         freshness=inherited("freshness", config, defaults),
+        require_classification=_first(inherited("require_classification", config, defaults), False),
         **_task_settings(config, defaults),
     ), found
 
@@ -171,6 +174,39 @@ def _fit_lateness(
         return History("current", lateness=schedule.shortest), []
     message = f"lateness {duration_text(history.lateness)} is longer than an interval of {schedule}, {longest}"
     return history, [Complaint((*path, "history", "current", "lateness"), message, (f"up to {longest}",))]
+
+
+def _check_masks(columns: Columns | None, history: History, split: Split, path: tuple[str, str]) -> Iterator[Complaint]:
+    """What a column is needed for in clear."""
+    if columns is None:
+        return
+    asked = (history.column, history.valid_from, history.valid_to)
+    for column in columns.mask or ():
+        here = (*path, "columns", "mask", column)
+        if column in asked:
+            message = f"the column {column!r} says to which {history.mode!r} a row belongs, and cannot be masked"
+            hint = "exclude it" if history.column is None else f"take {column!r} out of mask"
+            yield Complaint(here, message, hint=hint)
+    if split.column is not None and (columns.mask_of(split.column) or not columns.has(split.column)):
+        what = "masked" if columns.has(split.column) else "not read"
+        message = f"the column {split.column!r} is {what}, and its values would leave the source as borders of splits"
+        yield Complaint((*path, "split", "column"), message, hint="name another column, or none")
+
+
+def check_labels(table: Table, labels: Collection[str]) -> Iterator[Complaint]:
+    """What is wrong with a table's classification, as far as the manifest alone tells."""
+    path = ("tables", table.name, "columns")
+    written = table.columns.classification if table.columns is not None else None
+    for column, label in (written or {}).items():
+        if label not in labels:
+            yield unknown("label", label, labels, (*path, "classification", column))
+    if not table.require_classification:
+        return
+    included = (table.columns.include if table.columns is not None else None) or ()
+    if missing := [column for column in included if column not in (written or {})]:
+        listed = ", ".join(map(repr, missing))
+        message = f"{listed} {'has' if len(missing) == 1 else 'have'} no label, and require_classification is set"
+        yield Complaint((*path, "classification") if written else path, message, tuple(labels))
 
 
 def _check_lookback(

@@ -108,6 +108,8 @@ class Defaults(Section):
     it is; unset, new columns only."""
     freshness: Duration | None = None
     """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
+    require_classification: bool | None = None
+    """Whether a column without a label in `columns.classification` is refused."""
     retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
@@ -142,7 +144,7 @@ class TableConfig(Section):
     split: Split | None = None
     """How the read is divided over connections."""
     columns: Columns | None = None
-    """Which columns are read, all where unset, and as what."""
+    """Which columns are read, all where unset, as what, and under which masks."""
     filter: Text | None = None
     """SQL condition of the source that rows must meet to be read."""
     schema_policy: Annotated[Literal["fail", "evolve"] | None, Field(alias="schema")] = None
@@ -157,6 +159,8 @@ class TableConfig(Section):
     """Conditions; a snapshot that breaks one of them is not published."""
     freshness: Duration | None = None
     """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
+    require_classification: bool | None = None
+    """Whether a column without a label in `columns.classification` is refused."""
     retries: NotNegative | None = None
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = None
@@ -190,6 +194,7 @@ class Table:
     validation: ValidateMode = DEFAULT_VALIDATION
     checks: Checks = Checks()  # noqa: RUF009 - frozen
     schema_policy: SchemaPolicy = "additive"
+    require_classification: bool = False
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY
     freshness: datetime.timedelta | None = None

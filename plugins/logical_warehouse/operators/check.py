@@ -19,9 +19,10 @@ from warehouse.job_spec import (
     TableSpec,
     to_json,
 )
+from warehouse.masks import MaskKey
 
 from logical_warehouse.as_of import intervals_before, resolve_interval
-from logical_warehouse.connections import jdbc_address, spark_master
+from logical_warehouse.connections import jdbc_address, mask_secrets, spark_master
 from logical_warehouse.history import ensure_capturable, ensure_in_range, ensure_source_knows
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.memory_settings import ensure_settings_in_memory
@@ -127,6 +128,7 @@ class CheckOperator(BaseOperator):
                 f"table {table.name}: its source's engine cannot hash rows; set validate to columns or count"
             )
         found = probe.columns(table)
+        secrets = mask_secrets(table.name, [column.mask for column in found if column.mask is not None])
         rows, size = probe.estimate(table, found, interval)
         self.log.info("%s: %d columns, about %d rows, %.1f MiB", table.name, len(found), rows, size / 2**20)
         return TableSpec(
@@ -153,6 +155,7 @@ class CheckOperator(BaseOperator):
             ),
             validate=table.validation,
             schema_policy=table.schema_policy,
+            key_checks={connection: MaskKey(connection, secret).check for connection, secret in secrets.items()},
         )
 
     def _warn_of_unknown_tables(self) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,10 @@ from warehouse.job_spec import (
     from_json,
     to_json,
 )
+from warehouse.masks import secrets_environment
 from warehouse.spark_conf import spark_conf
 
-from logical_warehouse.connections import source_password, spark_master
+from logical_warehouse.connections import mask_secrets, source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
@@ -82,8 +84,11 @@ class SparkJobOperator(SparkSubmitOperator):
         small: bool,
         conf: dict[str, str] | None = None,
         password: str | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> JobAnswer:
         """Run the application on ``job`` and return its answer, which holds a result.
+
+        ``secrets``: keys of masks by the connection that has them.
 
         :raises AirflowFailException: the job answered that a retry cannot help.
         :raises AirflowException: it answered that a retry may help, or ended without an answer.
@@ -99,6 +104,7 @@ class SparkJobOperator(SparkSubmitOperator):
             self.name = f"{job.run.dag_id}.{self.task_id}"
             self.application_args = [argument]
             self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
+            self._driver_environment |= secrets_environment(secrets or {})
             self.conf = {
                 **spark_conf(
                     store_spec(self.store),
@@ -164,7 +170,10 @@ class SnapshotOperator(SparkJobOperator):
         run = self.run_spec(context)
         job = dataclasses.replace(frozen, run=run, result_path=frozen.store.run_path(run, self.task_id))
         password = source_password(self.source)
-        answer = self.submit(context, job, small=_is_small(job), password=password)
+        secrets: dict[str, str] = {}
+        for table in job.tables:
+            secrets |= mask_secrets(table.name, table.masked.values())
+        answer = self.submit(context, job, small=_is_small(job), password=password, secrets=secrets)
         assert answer.snapshot is not None
         return to_json(answer.snapshot)
 

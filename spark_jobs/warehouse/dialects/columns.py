@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect
+from warehouse.dialects.mask_sql import masked, redacted
 from warehouse.failures import UnsupportedColumn
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import parse_kind
+from warehouse.masks import parse_mask
 
 
 def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec]) -> tuple[Captured, ...]:
@@ -30,10 +32,13 @@ def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec])
 
 
 def _captured(dialect: Dialect, column: ColumnSpec) -> Captured:
+    mask = parse_mask(column.mask) if column.mask is not None else None
+    if mask is not None and mask.name == "redact":
+        return redacted(dialect)
     captured = dialect.capture(column)
     # A dialect that knows each type's own kind only must not answer with that one in silence.
     if column.as_kind is not None and captured.kind != parse_kind(column.as_kind):
         raise CaptureRefused(
             f"cannot be captured as {column.as_kind} from {dialect.name}", f"take {column.name} out of columns.types"
         )
-    return captured
+    return captured if mask is None else masked(dialect, column, captured, mask)

@@ -18,6 +18,7 @@ from warehouse.splits import SPLIT_KEY
 
 if TYPE_CHECKING:
     from warehouse.dialects.fingerprint_sql import FingerprintSql
+    from warehouse.dialects.mask_sql import MaskSql
 
 Encoding = Literal["plain", "epoch_days", "epoch_micros"]
 """How a captured value travels: as JDBC has it, or a date or timestamp as a whole number since 1970-01-01 (UTC)."""
@@ -92,6 +93,8 @@ class Dialect(Protocol):
     """Whether the engine can hash a row as Spark does, which ``validate: rows`` needs."""
     properties: Mapping[str, str] = MappingProxyType({})
     """JDBC properties of every connection that reads rows."""
+    masks: MaskSql
+    """How it says the masks of sensitive columns."""
     alive_sql: str | None = "SELECT 1"
     """Fails where the connection has ended; None: the driver is asked instead."""
 

@@ -17,6 +17,7 @@ from warehouse.dialects.dialect import (
     local_wall_time,
     of_one_calendar,
 )
+from warehouse.dialects.mask_sql import StandardMasks
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
@@ -59,6 +60,7 @@ class GenericDialect(Dialect):
     shares_snapshots = False
     hashes_rows = False
     holds_state = False
+    masks = StandardMasks()
     init_statements: tuple[str, ...] = ()
     alive_sql = None
 

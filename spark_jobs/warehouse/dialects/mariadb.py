@@ -21,6 +21,7 @@ from warehouse.dialects.dialect import (
 )
 from warehouse.dialects.mariadb_prints import MariadbFingerprints
 from warehouse.dialects.mariadb_types import INSTANT, TYPE_SQL, WALL_TIME, capture_mariadb
+from warehouse.dialects.mask_sql import MariadbMasks
 from warehouse.job_spec import ColumnSpec
 
 MAX_IDENTIFIER_CHARACTERS = 64
@@ -41,6 +42,7 @@ class MariadbDialect(Dialect):
     driver_class = "org.mariadb.jdbc.Driver"
     shares_snapshots = False
     holds_state = True
+    masks = MariadbMasks()
     init_statements: tuple[str, ...] = (
         # Spark quotes names with double quotes. Whatever else the server's default mode has would change what is
         # read; a row's time must not depend on the server's time zone.

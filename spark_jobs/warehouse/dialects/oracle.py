@@ -19,6 +19,7 @@ from warehouse.dialects.dialect import (
     local_wall_time,
     of_one_calendar,
 )
+from warehouse.dialects.mask_sql import OracleMasks
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
@@ -49,6 +50,7 @@ class OracleDialect(Dialect):
     driver_class = "oracle.jdbc.OracleDriver"
     shares_snapshots = True
     holds_state = True
+    masks = OracleMasks()
     # Nothing of the holder's transaction is read: its statements name the state as those of all others do.
     isolation = None
     init_statements: tuple[str, ...] = ("ALTER SESSION SET TIME_ZONE = '+00:00'",)

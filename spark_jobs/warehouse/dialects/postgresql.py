@@ -19,6 +19,7 @@ from warehouse.dialects.dialect import (
     local_date,
     local_wall_time,
 )
+from warehouse.dialects.mask_sql import PostgresqlMasks
 from warehouse.dialects.postgresql_prints import ABILITIES_SQL, PostgresqlFingerprints
 from warehouse.dialects.postgresql_types import (
     SESSION_SETTINGS,
@@ -57,6 +58,7 @@ class PostgresqlDialect(Dialect):
     # The holder sits idle while the splits read: no time-out may end it.
     init_statements: tuple[str, ...] = (NO_TIME_OUTS.format("false"),)
     announced_process = "getBackendPID"
+    masks = PostgresqlMasks()
 
     def process_sql(self) -> str:
         return "SELECT pg_backend_pid()"

@@ -21,6 +21,7 @@ from warehouse.dialects.dialect import (
     local_wall_time,
     of_one_calendar,
 )
+from warehouse.dialects.mask_sql import SqlserverMasks
 from warehouse.dialects.standard_prints import StandardFingerprints
 from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
@@ -58,6 +59,7 @@ class SqlserverDialect(Dialect):
     driver_class = "com.microsoft.sqlserver.jdbc.SQLServerDriver"
     shares_snapshots = False
     holds_state = True
+    masks = SqlserverMasks()
     isolation = TRANSACTION_SNAPSHOT
     init_statements: tuple[str, ...] = ("SET LOCK_TIMEOUT -1",)
     # The state is that of the first look at data, not of the transaction's beginning.

@@ -13,7 +13,7 @@ from tests.unit.manifest.conftest import Load
 
 TABLE_KEYS = (
     "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, schema, "
-    "retention, validate, checks, freshness, retries, retry_delay"
+    "retention, validate, checks, freshness, require_classification, retries, retry_delay"
 )
 HISTORY_FORMS = (
     "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
@@ -21,6 +21,8 @@ HISTORY_FORMS = (
 )
 NAME_RULE = "a small letter, then small letters, digits and _, at most 60 in all"
 KINDS = "boolean, integer, long, decimal(p,s), float, double, text, binary, date, timestamp, timestamp_ntz"
+MASKS = "hash, hmac(<connection>), truncate(<characters>), redact"
+LABELS = "public, internal, confidential, restricted"
 INTERVAL = "{interval: {column: day}}"
 TRAINING = "trainings:\n  late:\n    application: train_model.py\n    inputs: "
 
@@ -56,7 +58,22 @@ def messages(load: Load, *args: object, **kwargs: object) -> list[str]:
         ("    split: {part: 1}", "m.yaml:10: tables.flights.split.part: unknown key; did you mean 'parts'? allowed: parts, column"),
         ("    split: 2", "m.yaml:10: tables.flights.split: 2 is not a mapping; allowed: parts, column"),
         ("    split: {parts: 3}", "m.yaml:10: tables.flights.split.parts: 3 connections that read and one that holds the state of the source are 4, more than the budget of 'nyc', 3; raise sources.nyc.budget or read with fewer parts; allowed: 1 to 2"),
-        ("    columns: {}", "m.yaml:10: tables.flights.columns: columns is empty; allowed: include, exclude, types"),
+        ("    columns: {}", "m.yaml:10: tables.flights.columns: columns is empty; allowed: include, exclude, types, mask, classification"),
+        ("    columns: {mask: {b: hsh}}", f"m.yaml:10: tables.flights.columns.mask.b: 'hsh' is not a mask; did you mean 'hash'? allowed: {MASKS}"),
+        ("    columns: {mask: {b: truncate}}", f"m.yaml:10: tables.flights.columns.mask.b: 'truncate' is not a mask; allowed: {MASKS}"),
+        ("    columns: {mask: {b: hmac(a b)}}", f"m.yaml:10: tables.flights.columns.mask.b: 'hmac(a b)' is not a mask; allowed: {MASKS}"),
+        ("    columns: {mask: {b: 4}}", f"m.yaml:10: tables.flights.columns.mask.b: 4 is not a mask; allowed: {MASKS}"),
+        ("    columns: {mask: {}}", "m.yaml:10: tables.flights.columns.mask: is empty"),
+        ("    columns:\n      exclude: [b]\n      mask: {b: hash}", "m.yaml:10: tables.flights.columns: the column 'b' of mask is not read; take 'b' out of mask"),
+        ("    columns: {include: [day, iban], mask: {ibann: hash}}", "m.yaml:10: tables.flights.columns: the column 'ibann' of mask is not read; did you mean 'iban'?"),
+        ("    columns: {include: [day], classification: {dya: public}}", "m.yaml:10: tables.flights.columns: the column 'dya' of classification is not read; did you mean 'day'?"),
+        ("    columns:\n      mask: {day: hash}", "m.yaml:11: tables.flights.columns.mask.day: the column 'day' says to which 'interval' a row belongs, and cannot be masked; take 'day' out of mask"),
+        ("    split: {column: iban}\n    columns: {mask: {iban: hash}}", "m.yaml:10: tables.flights.split.column: the column 'iban' is masked, and its values would leave the source as borders of splits; name another column, or none"),
+        ("    split: {column: iban}\n    columns: {exclude: [iban]}", "m.yaml:10: tables.flights.split.column: the column 'iban' is not read, and its values would leave the source as borders of splits; name another column, or none"),
+        ("    columns: {classification: {b: confidental}}", f"m.yaml:10: tables.flights.columns.classification.b: there is no label 'confidental'; did you mean 'confidential'? allowed: {LABELS}"),
+        ("    require_classification: true\n    columns: {include: [day, b], classification: {day: public}}", f"m.yaml:11: tables.flights.columns.classification: 'b' has no label, and require_classification is set; allowed: {LABELS}"),
+        ("    require_classification: true\n    columns: {include: [day, b]}", f"m.yaml:11: tables.flights.columns: 'day', 'b' have no label, and require_classification is set; allowed: {LABELS}"),
+        ("    require_classification: 3", "m.yaml:10: tables.flights.require_classification: 3 is not a truth value; allowed: true, false"),
         ("    columns: {include: [day], exclude: [x]}", "m.yaml:10: tables.flights.columns: columns has at most one of include and exclude; allowed: include, exclude"),
         ("    columns: {types: {}}", "m.yaml:10: tables.flights.columns.types: is empty"),
         ("    columns: {types: {a: dobule}}", f"m.yaml:10: tables.flights.columns.types.a: 'dobule' is not a kind of value; did you mean 'double'? allowed: {KINDS}"),
@@ -143,7 +160,7 @@ def test_history(load: Load, history: str, message: str) -> None:
         ({"{uri:": "{url:"}, "m.yaml:4: store.uri: is missing|m.yaml:4: store.url: unknown key; did you mean 'uri'? allowed: uri, catalog, namespace, web, s3, memory_only, reader_grace"),
         ({'"}\ndefaults': '", catalog: a-b}\ndefaults'}, "m.yaml:4: store.catalog: 'a-b' is not an identifier; allowed: ^[A-Za-z_][A-Za-z0-9_]{0,62}$"),
         ({"store: {uri": "#"}, "m.yaml:1: store: is missing"),
-        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, freshness, retries, retry_delay"),
+        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, freshness, require_classification, retries, retry_delay"),
         ({"defaults:": "spark: {jars: 3}\ndefaults:"}, "m.yaml:5: spark.jars: 3 is not text; quote it"),
         ({"defaults:": "spark:\n  conf:\n    a: [1]\ndefaults:"}, "m.yaml:7: spark.conf.a: a list is not a single value; allowed: text (quote dates), number, true, false"),
         ({"defaults:": "store: {uri: 'file:///x'}\ndefaults:"}, "m.yaml:5: store: duplicate key; the first is in line 4"),
@@ -159,8 +176,8 @@ def test_a_section_that_leaves_nothing_usable(load: Load, replaced: dict[str, st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "m.yaml:1: is empty; allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify"),
-        ("- a", "m.yaml:1: a list is not a mapping; allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify"),
+        ("", "m.yaml:1: is empty; allowed: version, sources, store, spark, classification, defaults, tables, trainings, monitor, notify"),
+        ("- a", "m.yaml:1: a list is not a mapping; allowed: version, sources, store, spark, classification, defaults, tables, trainings, monitor, notify"),
         ("version: 1\na: [1,\nb: c", "m.yaml:3: not YAML: did not find expected ',' or ']' while parsing a flow sequence that begins in line 2"),
         ("a: 1\n\tb: 2", "m.yaml:2: not YAML: found a tab character that violates indentation"),
         ("a: 1\n---\nb: 2", "m.yaml:2: not YAML: but found another document"),
@@ -225,7 +242,7 @@ def test_a_wrong_default_is_said_once(load: Load, replaced: dict[str, str], mess
 def test_unknown_keys_and_sections_that_are_no_mappings(load: Load) -> None:
     loaded = load("table: {}\ntrainings: [a]\n")
     assert [str(problem) for problem in loaded.problems] == [
-        "m.yaml:10: table: unknown key; did you mean 'tables'? allowed: version, sources, store, spark, defaults, tables, trainings, monitor, notify",
+        "m.yaml:10: table: unknown key; did you mean 'tables'? allowed: version, sources, store, spark, classification, defaults, tables, trainings, monitor, notify",
         "m.yaml:11: trainings: a list is not a mapping; allowed: name of a training: …",
     ]  # fmt: skip
     assert loaded.manifest is not None
@@ -400,3 +417,30 @@ def test_an_equal_schedule_in_other_words_is_the_same(load: Load) -> None:
 )  # fmt: skip
 def test_keys_of_a_training(load: Load, added: str, message: str) -> None:
     assert messages(load, f"trainings:\n{added}\n") == [message]
+
+
+def test_the_labels_of_a_warehouse_are_its_own(load: Load) -> None:
+    labelled = "    columns: {classification: {b: secret}}\n"
+    own = {"defaults:": "classification: {labels: [open, secret]}\ndefaults:"}
+    assert messages(load, labelled, own) == []
+    assert messages(load, labelled.replace("secret", "sekret"), own) == [
+        "m.yaml:11: tables.flights.columns.classification.b: there is no label 'sekret'; did you mean 'secret'? allowed: open, secret"
+    ]
+    assert messages(load, "", {"defaults:": "classification: {label: [a]}\ndefaults:"}) == [
+        "m.yaml:5: classification.label: unknown key; did you mean 'labels'? allowed: labels"
+    ]
+
+
+def test_validity_by_a_masked_column(load: Load) -> None:
+    history = {INTERVAL: "{valid_between: {from: since, to: until}}"}
+    assert messages(load, "    columns: {mask: {until: redact}}\n", history) == [
+        "m.yaml:10: tables.flights.columns.mask.until: the column 'until' says to which 'valid_between' a row belongs, and cannot be masked; exclude it"
+    ]
+    assert messages(load, "    columns: {exclude: [until]}\n", history) == []
+
+
+def test_labels_that_all_tables_need(load: Load) -> None:
+    required = {"defaults: {": "defaults: {require_classification: true, "}
+    table = "    columns: {include: [day]}\n"
+    assert "'day' has no label" in messages(load, table, required)[0]
+    assert messages(load, table + "    require_classification: false\n", required) == []
