@@ -268,11 +268,22 @@ def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
     return (
         f"Snapshots of {_names(group)} from the source `{source.name}`, for each interval of `{schedule.cron}` "
         f"in {source.time_zone}.\n\n"
-        f"| table | in the source | history | description |\n|---|---|---|---|\n{rows}\n\n"
+        f"| table | in the source | history | description |\n|---|---|---|---|\n{rows}\n\n{_masked_doc(group)}"
         "**By hand:** give the param `as_of` (the start of the interval: `2013-06-12` captures 12 June). Without it, a "
         "logical date of 12 June means the interval *before* it, as everywhere in Airflow, and no logical date at all "
         "the last complete interval. A **backfill** of 12 June captures 12 June itself."
     )
+
+
+def _masked_doc(group: Group) -> str:
+    """A line for each table with masked columns."""
+    lines = ""
+    for table in group.tables:
+        masks = (table.columns.mask or {}) if table.columns is not None else {}
+        if masks:
+            listed = ", ".join(f"`{column}` ({mask})" for column, mask in masks.items())
+            lines += f"**Masked in the source**, of `{table.name}`: {listed}.\n\n"
+    return lines
 
 
 def _training_doc(training: Training, inputs: tuple[InputSpec, ...]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from logical_warehouse.manifest import History, Manifest, Retention, Source, Split, TrainingInput, load_manifest
+from logical_warehouse.plan import make_plan
 
 from tests.unit.manifest.conftest import Load
 
@@ -30,6 +31,14 @@ def test_the_demo_manifest_is_healthy() -> None:
         ("reference", ["planes", "airports", "airlines"]),
     ]
     assert list(loaded.manifest.trainings) == ["late_departures"]
+
+
+def test_masks_are_on_the_page_of_the_dag(load: Load) -> None:
+    masked = healthy(load, "    columns: {exclude: [b], mask: {c: hash, a: truncate(4)}}\n")
+    assert (
+        "**Masked in the source**, of `flights`: `c` (hash), `a` (truncate(4))." in make_plan(masked).snapshots[0].doc
+    )
+    assert "Masked" not in make_plan(healthy(load)).snapshots[0].doc
 
 
 def test_what_is_not_written_has_a_default(load: Load) -> None:
