@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from warehouse.job_spec import (
     ChecksSpec,
@@ -38,12 +38,14 @@ from local_stack.class_data import ensure_class_data_archive
 from local_stack.ports import LOOPBACK
 from local_stack.postgres import program
 
+Reader = Literal["auto", "jdbc"]
 AS_OF = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
 
 OURS = "this project, into Alluxio, count compared in one state"
 OURS_BY_COLUMNS = "the same, and every column (the default)"
 OURS_BY_ROWS = "the same, and a hash of all rows"
 OURS_BARE = "this project, count compared, without its class-data archive"
+OURS_BY_JDBC = "this project, count compared, over JDBC (`reader: jdbc`; what a cluster's executors do)"
 JDBC_STORE = "Spark JDBC to Parquet on Alluxio"
 JDBC_STORE_ARCHIVED = "Spark JDBC to Parquet on Alluxio, with this project's class-data archive"
 JDBC_LOCAL = "Spark JDBC to Parquet on tmpfs"
@@ -64,7 +66,7 @@ class Copied:
         return f"{self.seconds:.2f} s"
 
 
-def snapshot_job(stage: Stage, table: str, attempt: int, validate: ValidateMode) -> SnapshotJob:
+def snapshot_job(stage: Stage, table: str, attempt: int, validate: ValidateMode, reader: Reader) -> SnapshotJob:
     """What check would freeze for ``table`` of the source, with history ``current``."""
     now = datetime.now(UTC)
     day = timedelta(days=1)
@@ -102,6 +104,7 @@ def snapshot_job(stage: Stage, table: str, attempt: int, validate: ValidateMode)
             user=stage.source.owner,
             driver="org.postgresql.Driver",
             time_zone="UTC",
+            reader=reader,
         ),
         interval=IntervalSpec(AS_OF, f"{AS_OF}T00:00:00Z", f"{start + day:%Y-%m-%dT%H:%M:%SZ}"),
         tables=(spec,),
@@ -120,10 +123,16 @@ def jdbc_request(stage: Stage, table: str) -> dict[str, Any]:
 
 
 def take_snapshot(
-    stage: Stage, table: str, attempt: int, validate: ValidateMode = "count", *, archive: Path | None = None
+    stage: Stage,
+    table: str,
+    attempt: int,
+    validate: ValidateMode = "count",
+    *,
+    archive: Path | None = None,
+    reader: Reader = "auto",
 ) -> Copied:
     """One run of the project's own job code, in a spark-submit of its own."""
-    request = {"side": "snapshot", "job": to_json(snapshot_job(stage, table, attempt, validate))}
+    request = {"side": "snapshot", "job": to_json(snapshot_job(stage, table, attempt, validate, reader))}
     conf = stage.spark.project_conf(class_data_archive=archive)
     done = stage.spark.run("spark_side.py", request, conf, password=stage.source.password)
     return Copied(**done.result)
@@ -188,6 +197,7 @@ def measure(stage: Stage) -> list[Section]:
         OURS_BY_COLUMNS: lambda: take_snapshot(stage, "lineitem", next(attempts), "columns", archive=archive),
         OURS_BY_ROWS: lambda: take_snapshot(stage, "lineitem", next(attempts), "rows", archive=archive),
         OURS_BARE: lambda: take_snapshot(stage, "lineitem", next(attempts)),
+        OURS_BY_JDBC: lambda: take_snapshot(stage, "lineitem", next(attempts), archive=archive, reader="jdbc"),
         JDBC_STORE: lambda: copy_by_jdbc(stage, "lineitem", in_store),
         JDBC_STORE_ARCHIVED: lambda: copy_by_jdbc(stage, "lineitem", in_store, archive=archive),
         JDBC_LOCAL: lambda: copy_by_jdbc(stage, "lineitem", f"file://{stage.local}/jdbc"),
@@ -220,7 +230,8 @@ def _times(measured: dict[str, list[Copied]]) -> Section:
         "Copying lineitem out of PostgreSQL",
         f"{CONNECTIONS} connections to the source for every side. The Spark sides are timed inside a new JVM each, "
         "from the first statement to the last file, with the same codec (zstd), fetch size (10,000) and memory. This "
-        "project's operators start their jobs with a class-data archive, plain Spark comes without one: both are shown "
+        "project reads PostgreSQL by COPY where Spark's master is local, and over JDBC elsewhere: both are shown. Its "
+        "operators start their jobs with a class-data archive, plain Spark comes without one: both are shown "
         f"both ways. This project's snapshot has {size:.0f} MB; validating and publishing it took another "
         f"{validated} s, by the three ways to compare.",
         ("side", "seconds", "this project takes"),
@@ -235,8 +246,8 @@ def _memory(full: dict[str, list[Copied]], tenth: dict[str, list[Copied]], scale
     rows = [(name, peak(copies), peak(tenth[name]) if name in tenth else "") for name, copies in full.items()]
     return Section(
         "Peak memory of the copy",
-        "Largest resident memory of the process in MiB, of all runs: for Spark the JVM that is driver and executor in "
-        "one, with a heap of 2 GiB at most.",
+        "Largest resident memory in MiB, of all runs: for Spark that of the JVM that is driver and executor in one, "
+        "with a heap of 2 GiB at most, and of the driver's Python, which holds the rows where they come by COPY.",
         ("side", f"scale {scale:g}", f"scale {scale / 10:g}"),
         tuple(row for row in rows if row[0] != LIMIT),
     )

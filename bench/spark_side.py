@@ -26,12 +26,14 @@ from bench.submit import RESULT
 
 
 def peak_megabytes(session: SparkSession) -> float:
-    """Largest resident memory of this JVM so far, driver and executor in one, by ``VmHWM``."""
+    """Largest resident memory so far: of this JVM, driver and executor in one, and of this Python, by ``VmHWM``."""
     jvm: Any = session._jvm
-    status = Path(f"/proc/{jvm.java.lang.ProcessHandle.current().pid()}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) / 1024
+    peak = 0.0
+    for process in (str(jvm.java.lang.ProcessHandle.current().pid()), "self"):
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        assert found is not None
+        peak += int(found[1]) / 1024
+    return peak
 
 
 def jdbc_frame(session: SparkSession, asked: dict[str, Any]) -> DataFrame:

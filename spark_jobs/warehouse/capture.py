@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
+from warehouse.copy_choice import why_over_jdbc
 from warehouse.failures import CapturedTooLate, ColumnsLost, IntervalNotOver
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
@@ -139,7 +140,13 @@ def _capture(
         asked = holder.submit(source_fingerprint, state, read, table.validate)
         if read.through_holder:
             written = write_from_holder(session, job, state, read, branched.result())
+        elif (reason := why_over_jdbc(session, state)) is None:
+            # Not at the top: PyArrow takes half a second that a read over JDBC need not pay, and may not be there.
+            from warehouse.copy_write import write_by_copy  # noqa: PLC0415
+
+            written = write_by_copy(session, job, state, read, branched.result())
         else:
+            print(f"{table.name}: over JDBC, since {reason}", flush=True)
             frame = read_table(session, state, read)
             written = _write_from_splits(session, job, read, frame, branched.result())
         fingerprint = asked.result()

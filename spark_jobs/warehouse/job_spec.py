@@ -120,6 +120,7 @@ class SourceSpec:
     time_zone: str
     fetch_size: int = 10_000
     consistency: Literal["snapshot", "best_effort"] = "snapshot"
+    reader: Literal["auto", "jdbc"] = "auto"
 
     def __post_init__(self) -> None:
         if self.fetch_size < 1:

@@ -1,6 +1,7 @@
-"""The read seam: (table, interval, held state) → DataFrame, one connection for each of its partitions.
+"""The read seam: how a table is read in the held state, and its rows as Spark's JDBC source has them.
 
-Other readers than Spark's JDBC (Arrow, COPY) would take the place of :func:`read_table` and nothing else.
+Another reader takes the place of :func:`read_table` and goes by the same :class:`SourceRead`: ``copy_write``,
+``holder_read``.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def read_table(session: SparkSession, state: SourceState, read: SourceRead) -> D
         # Rows are counted as they are in the source: nothing else may be pushed down or away.
         "pushDownPredicate": "false",
     }
-    imports = [dialect.import_snapshot_sql(state.snapshot)] if state.snapshot is not None else []
+    imports = dialect.import_statements(state.snapshot) if state.snapshot is not None else ()
     if statements := [*dialect.session_settings, *imports]:
         properties["sessionInitStatement"] = "; ".join(statements)
     conditions = list(read.division.conditions) or ["1 = 1"]

@@ -13,7 +13,7 @@ from tests.spark.runs import Runs
 
 GATE = 4711
 ROWS = 20_000
-JDBC = "application_name LIKE 'PostgreSQL JDBC%'"
+READERS = "(application_name LIKE 'PostgreSQL JDBC%' OR application_name = 'logical-warehouse')"
 
 
 def accounts(runs: Runs, rows: int = ROWS) -> None:
@@ -49,7 +49,7 @@ def wait_for_readers(runs: Runs, capture: Future[SnapshotResult], waiting: int, 
     reading = (
         "SELECT coalesce(sum((wait_event = 'advisory')::integer), 0), "
         "coalesce(sum((wait_event IS DISTINCT FROM 'advisory')::integer), 0) "
-        f"FROM pg_stat_activity WHERE {JDBC} AND state = 'active' AND query LIKE '%source_rows%'"
+        f"FROM pg_stat_activity WHERE {READERS} AND state = 'active' AND query LIKE '%source_rows%'"
     )
     wait_until(runs, capture, lambda: runs.database.run(reading) == [(waiting, besides)], "the capture at the gate")
 

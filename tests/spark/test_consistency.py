@@ -20,7 +20,7 @@ from local_stack.errors import StackError
 from local_stack.pgbouncer import PgBouncer, PoolMode, ensure_pgbouncer
 from local_stack.ports import free_port
 from local_stack.postgres import PostgresServer
-from tests.spark.gates import JDBC, ROWS, accounts, closed_gate, moves, transfers, wait_for_readers, wait_until
+from tests.spark.gates import READERS, ROWS, accounts, closed_gate, moves, transfers, wait_for_readers, wait_until
 from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
@@ -130,7 +130,7 @@ def test_a_holder_that_dies_fails_the_read(tmpfs_runs: Runs) -> None:
     table = runs.table("accounts", mode="current", filter="at_gate(id)")
     with capturing(runs, job_of(runs, table)) as capture, closed_gate(runs) as open_gate:
         wait_for_readers(runs, capture, 1)
-        holder = f"SELECT pid FROM pg_stat_activity WHERE {JDBC} ORDER BY backend_start LIMIT 1"
+        holder = f"SELECT pid FROM pg_stat_activity WHERE {READERS} ORDER BY backend_start LIMIT 1"
         assert runs.database.run(f"SELECT pg_terminate_backend(pid) FROM ({holder}) h") == [(True,)]
         open_gate()
         with pytest.raises(SourceStateLost, match="accounts") as caught:

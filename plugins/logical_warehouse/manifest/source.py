@@ -10,6 +10,7 @@ from logical_warehouse.intervals import ScheduleError, zone_named
 from logical_warehouse.manifest.section import Positive, Section, Text, one_of, refusal
 
 Consistency = Literal["snapshot", "best_effort"]
+Reader = Literal["auto", "jdbc"]
 
 
 def _time_zone(value: object) -> object:
@@ -32,6 +33,8 @@ class SourceConfig(Section):
     """IANA time zone in which the schedules of its tables are meant."""
     consistency: Annotated[Consistency, BeforeValidator(lambda v: one_of(v, ("snapshot", "best_effort")))] = "snapshot"
     """`snapshot`: all is read in one state of the source; `best_effort`: it may not be, and the record says so."""
+    reader: Annotated[Reader, BeforeValidator(lambda v: one_of(v, ("auto", "jdbc")))] = "auto"
+    """`auto`: PostgreSQL's rows come by COPY where Spark's master is local; `jdbc`: all rows come over JDBC."""
     fetch_size: Positive = 10_000
     """Rows that the JDBC driver fetches at a time."""
     driver: Text | None = None

@@ -81,6 +81,7 @@ class CheckOperator(BaseOperator):
                 time_zone=self.plan.source.time_zone,
                 fetch_size=self.plan.source.fetch_size,
                 consistency=self.plan.source.consistency,
+                reader=self.plan.source.reader,
             )
         self._ensure_room(tables, health)
         self._warn_of_unknown_tables()

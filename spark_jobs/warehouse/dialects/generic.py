@@ -101,7 +101,7 @@ class GenericDialect(Dialect):
     def export_snapshot_sql(self) -> str | None:
         return None
 
-    def import_snapshot_sql(self, snapshot: str) -> str:
+    def import_statements(self, snapshot: str) -> tuple[str, ...]:
         raise DialectError("this engine does not share a state between connections")
 
     def capture(self, column: ColumnSpec) -> Captured:

@@ -174,7 +174,7 @@ class MariadbDialect(Dialect):
     def export_snapshot_sql(self) -> str | None:
         return None
 
-    def import_snapshot_sql(self, snapshot: str) -> str:
+    def import_statements(self, snapshot: str) -> tuple[str, ...]:
         raise DialectError("MariaDB does not share a state between connections")
 
     def keys_sql(self, schema: str, table: str) -> str | None:

@@ -107,8 +107,8 @@ class OracleDialect(Dialect):
     def export_snapshot_sql(self) -> str | None:
         return "SELECT to_char(dbms_flashback.get_system_change_number) FROM dual"
 
-    def import_snapshot_sql(self, snapshot: str) -> str:
-        return self.init_statements[0]
+    def import_statements(self, snapshot: str) -> tuple[str, ...]:
+        return self.init_statements
 
     def in_state(self, relation: str, snapshot: str) -> str:
         return f"{relation} AS OF SCN {int(snapshot)}"

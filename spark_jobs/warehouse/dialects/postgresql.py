@@ -58,6 +58,7 @@ class PostgresqlDialect(Dialect):
     # The holder sits idle while the splits read: no time-out may end it.
     init_statements: tuple[str, ...] = (NO_TIME_OUTS.format("false"),)
     announced_process = "getBackendPID"
+    sends_columns = True
     masks = PostgresqlMasks()
 
     def process_sql(self) -> str:
@@ -122,14 +123,14 @@ class PostgresqlDialect(Dialect):
     def export_snapshot_sql(self) -> str | None:
         return "SELECT pg_export_snapshot()"
 
-    def import_snapshot_sql(self, snapshot: str) -> str:
-        # One string for Spark's sessionInitStatement; it works inside a transaction only, hence fetchsize > 0.
+    def import_statements(self, snapshot: str) -> tuple[str, ...]:
+        # They work inside a transaction only: over JDBC that takes a fetch size.
         return (
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-            f"SET TRANSACTION SNAPSHOT {self.literal(snapshot).removeprefix('E')}; "
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            f"SET TRANSACTION SNAPSHOT {self.literal(snapshot).removeprefix('E')}",
             # A split sits idle while its rows are written. For its transaction only: behind a pooler that keeps
             # sessions the next client gets this one.
-            f"{NO_TIME_OUTS.format('true')}"
+            NO_TIME_OUTS.format("true"),
         )
 
     def storage_sql(self, schema: str, table: str) -> str | None:

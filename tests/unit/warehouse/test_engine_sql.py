@@ -48,7 +48,7 @@ def test_oracle_reads_a_system_change_number_from_every_connection() -> None:
     assert ORACLE.select({"c0": '"A"'}, relation, "A = 1") == (
         'SELECT "A" AS "c0" FROM "BANK"."ACCOUNTS" AS OF SCN 8123456 WHERE A = 1'
     )
-    assert ORACLE.import_snapshot_sql("8123456") == "ALTER SESSION SET TIME_ZONE = '+00:00'"
+    assert ORACLE.import_statements("8123456") == ("ALTER SESSION SET TIME_ZONE = '+00:00'",)
     with pytest.raises(ValueError, match="invalid literal"):
         ORACLE.in_state(relation, "1; DROP TABLE ACCOUNTS")
 
