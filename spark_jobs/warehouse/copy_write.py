@@ -23,9 +23,9 @@ from py4j.protocol import Py4JError
 from warehouse.branch_schema import replace_on_branch
 from warehouse.consistent_read import SourceState, connection_properties
 from warehouse.copy_connection import connection_uri
-from warehouse.copy_files import ParquetFile, parquet_files, stored_field
+from warehouse.copy_files import Compression, ParquetFile, parquet_files, stored_field
 from warehouse.copy_read import Split, SplitReader, arrow_type, decoded, sent_sql
-from warehouse.iceberg_api import branch_head, load_existing_table
+from warehouse.iceberg_api import branch_head, load_existing_table, properties_of
 from warehouse.iceberg_tables import Written
 from warehouse.jvm import java_array, jvm_of
 from warehouse.progress import Work, progress_of
@@ -59,6 +59,7 @@ def write_by_copy(
     table = load_existing_table(session, job.store, name)
     columns = _columns(table.schemas().get(schema_id), read)
     schema = pa.schema([column.field for column in columns])
+    compression = _compression(session, table)
     files = _StoredFiles(session, table, schema_id, label)
     readers = [
         SplitReader(split, source=source.name, user=source.user, table=name) for split in _splits(state, read, columns)
@@ -72,7 +73,7 @@ def write_by_copy(
                 yield _as_stored(batch, columns, label)
 
         with tempfile.TemporaryDirectory(prefix="copy-", dir=_scratch(session)) as folder:
-            for file in parquet_files(stored(), schema, Path(folder)):
+            for file in parquet_files(stored(), schema, Path(folder), compression):
                 with store_errors(job.store.uri, name):
                     files.take(file)
         ended[index] = True
@@ -110,6 +111,16 @@ def _columns(schema: Any, read: SourceRead) -> list[_Column]:
             one = captured[name]
             columns.append(_Column(stored_field(name, arrow_type(one.kind), field_id), sent_sql(one)))
     return columns
+
+
+def _compression(session: SparkSession, table: Any) -> Compression:
+    """What Iceberg's own writer would take, by the session's settings and the table's."""
+    of_session = jvm_of(session).org.apache.iceberg.spark.SparkWriteConf(session._jsparkSession, table)
+    properties = properties_of(table) | dict(of_session.writeProperties())
+    level = properties.get("write.parquet.compression-level")
+    return Compression(
+        properties.get("write.parquet.compression-codec", "zstd").lower(), None if level is None else int(level)
+    )
 
 
 def _splits(state: SourceState, read: SourceRead, columns: Sequence[_Column]) -> list[Split]:

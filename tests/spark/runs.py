@@ -93,10 +93,18 @@ class Runs:
         return SnapshotJob(spec, self.store, self.database.source(), interval(day), tuple(tables), path)
 
     def snapshot(
-        self, tables: Sequence[TableSpec], day: str, *, run: str = "", attempt: int = 1, consistency: str = "snapshot"
+        self,
+        tables: Sequence[TableSpec],
+        day: str,
+        *,
+        run: str = "",
+        attempt: int = 1,
+        consistency: str = "snapshot",
+        reader: str = "auto",
     ) -> SnapshotResult:
         job = self.snapshot_job(tables, day, run=run, attempt=attempt)
-        job = replace(job, source=replace(job.source, consistency=consistency))  # type: ignore[arg-type]
+        source = replace(job.source, consistency=consistency, reader=reader)  # type: ignore[arg-type]
+        job = replace(job, source=source)
         return snapshot_tables(self.session, job)
 
     def validate_job(

@@ -53,13 +53,13 @@ def there(runs: Runs) -> list[tuple[int, int]]:
     return sorted(runs.database.run("SELECT id, amount FROM accounts"))
 
 
-@pytest.mark.parametrize("column", [None, "id"])
-def test_exactly_the_exported_state(runs: Runs, column: str | None) -> None:
+@pytest.mark.parametrize(("column", "reader"), [(None, "auto"), ("id", "auto"), (None, "jdbc"), ("id", "jdbc")])
+def test_exactly_the_exported_state(runs: Runs, column: str | None, reader: str) -> None:
     accounts(runs)
     before = there(runs)
     table = runs.table("accounts", mode="current", split=SplitSpec(2, column), filter="at_gate(id)")
     table = replace(table, validate="rows")
-    with capturing(runs, job_of(runs, table)) as capture, closed_gate(runs) as open_gate:
+    with capturing(runs, job_of(runs, table, reader=reader)) as capture, closed_gate(runs) as open_gate:
         wait_for_readers(runs, capture, 1)
         transfers(runs)
         moves(runs)

@@ -161,11 +161,13 @@ def test_masked_values_are_those_of_python_and_the_clear_ones_stay(
     engine_runs.session.sql(
         f"ALTER TABLE {identifier} SET TBLPROPERTIES ('write.parquet.compression-codec' = 'uncompressed')"
     )
-    captured = engine_runs.snapshot([table], DAYS[1], consistency="best_effort")
-    files = engine_runs.files("accounts") | engine_runs.answers()
-    assert engine_runs.validate([table], DAYS[1], captured).published[0].record.rows == 4
-    assert {row.id: row.asDict() for row in engine_runs.rows("accounts", tag=DAYS[1]).collect()} == stored
-    files |= engine_runs.files("accounts") | engine_runs.answers()
+    files = {}
+    for reader in ("auto", "jdbc"):
+        captured = engine_runs.snapshot([table], DAYS[1], run=reader, consistency="best_effort", reader=reader)
+        files |= engine_runs.files("accounts") | engine_runs.answers()
+        assert engine_runs.validate([table], DAYS[1], captured, run=reader).published[0].record.rows == 4
+        assert {row.id: row.asDict() for row in engine_runs.rows("accounts", tag=DAYS[1]).collect()} == stored
+        files |= engine_runs.files("accounts") | engine_runs.answers()
     assert holding(files, expected(ROWS[0])["iban"]) and holding(files, sha256("")), "the search finds what is there"
     assert any("/_runs/" in path for path in files), "fingerprints were among what is searched"
     as_parquet = ROWS[0]["customer"].to_bytes(8, "little")

@@ -208,7 +208,10 @@ def type_names(database: Database, types: list[str]) -> list[str]:
     return [row[1] for row in database.run(DIALECT.columns_sql("public", "typed"))]
 
 
-def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reader", ["auto", "jdbc"])
+def test_every_value_arrives_exact(
+    tmpfs_runs: Runs, odd_settings: None, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
     # Two connections: what values look like as text must be fixed in every one.
     monkeypatch.setattr(source_read, "SMALL_ROWS", 0)
     database = tmpfs_runs.database
@@ -230,7 +233,7 @@ def test_every_value_arrives_exact(tmpfs_runs: Runs, odd_settings: None, monkeyp
         ColumnSpec(f"c{index}", names[index], as_kind=asked) for index, (_, asked, _, _) in enumerate(ARRIVING)
     )
     table = replace(table, columns=columns, validate="rows")
-    captured = tmpfs_runs.snapshot([table], DAY)
+    captured = tmpfs_runs.snapshot([table], DAY, reader=reader)
     rows = tmpfs_runs.session.table(tmpfs_runs.branch(captured, "typed"))
     shown = rows.select(
         *(

@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ("{connection: nyc, budget: 0}", "m.yaml:3: sources.nyc.budget: 0 is too small; allowed: 1 or more"),
         ("{connection: nyc, time_zone: Mars}", "m.yaml:3: sources.nyc.time_zone: 'Mars' is not an IANA time zone such as 'Europe/Berlin' or 'UTC'"),
         ("{connection: nyc, consistency: snapshoot}", "m.yaml:3: sources.nyc.consistency: 'snapshoot' is not a known value; did you mean 'snapshot'? allowed: snapshot, best_effort"),
-        ("{conection: nyc}", "m.yaml:3: sources.nyc.connection: is missing|m.yaml:3: sources.nyc.conection: unknown key; did you mean 'connection'? allowed: connection, budget, time_zone, consistency, fetch_size, driver"),
+        ("{conection: nyc}", "m.yaml:3: sources.nyc.connection: is missing|m.yaml:3: sources.nyc.conection: unknown key; did you mean 'connection'? allowed: connection, budget, time_zone, consistency, reader, fetch_size, driver"),
     ],
 )  # fmt: skip
 def test_a_source_takes_its_tables_with_it(load: Load, source: str, message: str) -> None:

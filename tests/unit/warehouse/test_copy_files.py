@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from warehouse import copy_files
-from warehouse.copy_files import parquet_files, stored_field
+from warehouse.copy_files import Compression, parquet_files, stored_field
 
 SCHEMA = pa.schema(
     [
@@ -70,3 +70,19 @@ def test_a_file_is_complete_when_it_is_handed_over(tmp_path: Path, monkeypatch: 
         seen += pq.read_metadata(file.path).num_rows
         file.path.unlink()
     assert seen == 3_000 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored"),
+    [(Compression(), "ZSTD"), (Compression("uncompressed"), "UNCOMPRESSED"), (Compression("gzip", 9), "GZIP")],
+)
+def test_the_tables_own_compression(tmp_path: Path, asked: Compression, stored: str) -> None:
+    [file] = parquet_files(batches(10), SCHEMA, tmp_path, asked)
+    assert pq.read_metadata(file.path).row_group(0).column(0).compression == stored
+
+
+def test_only_columns_whose_values_repeat_get_a_dictionary(tmp_path: Path) -> None:
+    schema = pa.schema([stored_field("id", pa.int64(), 1), stored_field("word", pa.string(), 2)])
+    [file] = parquet_files([[pa.array(range(4_000)), pa.array(["a", "b"] * 2_000)]], schema, tmp_path)
+    number, word = (pq.read_metadata(file.path).row_group(0).column(index) for index in range(2))
+    assert not number.has_dictionary_page and word.has_dictionary_page
