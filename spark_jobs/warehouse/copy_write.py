@@ -8,9 +8,10 @@ executors read over JDBC.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from warehouse.job_spec import SnapshotJob
+
+
+POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,18 +154,29 @@ def _scratch(session: SparkSession) -> str:
 
 
 def _run_all(copy: Callable[[int], None], readers: Sequence[SplitReader], *, at_once: int) -> None:
-    """``copy`` of every reader's number; where one fails the others are ended, and its failure is raised."""
+    """``copy`` of every reader's number; where one fails the others are ended, and its failure is raised.
+
+    :raises ConnectionError: the JVM that started this Python has ended: nobody would take the files any more.
+    """
+    parent = os.getppid()
     with ThreadPoolExecutor(max_workers=min(len(readers), at_once), thread_name_prefix="copy") as threads:
         running = [threads.submit(copy, index) for index in range(len(readers))]
         try:
-            wait(running, return_when=FIRST_EXCEPTION)
-            failures = [error for one in running if one.done() and (error := one.exception()) is not None]
-            if failures:
+            while wait(running, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION).not_done:
+                if failures := _failures(running):
+                    raise failures[0]
+                if os.getppid() != parent:
+                    raise ConnectionError("the JVM of this job has ended")
+            if failures := _failures(running):
                 raise failures[0]
         finally:
             for one, reader in zip(running, readers, strict=True):
                 if not one.cancel() and not one.done():
                     reader.cancel()
+
+
+def _failures(running: Sequence[Future[None]]) -> list[BaseException]:
+    return [error for one in running if one.done() and (error := one.exception()) is not None]
 
 
 class _StoredFiles:
