@@ -6,6 +6,7 @@ not read here, for such a read takes as long as Alluxio's client keeps trying.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ from urllib.parse import urlsplit
 from warehouse.job_spec import RECORD_PREFIX
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 
-from logical_warehouse.avro import read_avro
 from logical_warehouse.losses import Held
 from logical_warehouse.store_files import StoreFiles
 
@@ -49,6 +49,23 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
         {as_of: start for as_of, start in starts.items() if as_of in broken},
         retained_from,
     )
+
+
+class NotAvro(ValueError):
+    """The bytes are no Avro container file, or are damaged."""
+
+
+def read_avro(data: bytes) -> list[dict[str, Any]]:
+    """The records of an Avro container file, in which Iceberg lists a snapshot's files.
+
+    :raises NotAvro: it is none, or cannot be read to its end.
+    """
+    import fastavro
+
+    try:
+        return list(fastavro.reader(io.BytesIO(data)))  # type: ignore[arg-type]  # records of Iceberg are mappings
+    except Exception as error:  # the library raises whatever it stumbles over
+        raise NotAvro(f"the file is no Avro, or damaged ({type(error).__name__})") from error
 
 
 class _Reading:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
+import fastavro
 import pytest
 from logical_warehouse.losses import Held
-from logical_warehouse.store_contents import held_in
+from logical_warehouse.store_contents import NotAvro, held_in, read_avro
 from logical_warehouse.store_files import LocalFiles
 from warehouse.job_spec import to_json
 
@@ -50,3 +52,13 @@ def test_the_newest_metadata_say_what_is_held(files: Files, held: Held) -> None:
 
 def test_a_date_whose_files_are_not_known_any_more_is_broken() -> None:
     assert held_in(Files("v9"), "/store/snapshots", "orders").broken == {RECORD.as_of: RECORD.start}
+
+
+def test_what_is_no_manifest_is_refused() -> None:
+    written = io.BytesIO()
+    schema = {"type": "record", "name": "entry", "fields": [{"name": "path", "type": "string"}]}
+    fastavro.writer(written, schema, [{"path": "a"}], codec="deflate")
+    assert read_avro(written.getvalue()) == [{"path": "a"}]
+    for damaged in (b"PAR1", b"", written.getvalue()[:-20]):
+        with pytest.raises(NotAvro, match="no Avro, or damaged"):
+            read_avro(damaged)

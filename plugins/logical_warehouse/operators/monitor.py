@@ -13,7 +13,6 @@ from warehouse.failures import PermanentError
 from warehouse.job_spec import SpecError, from_json, to_json
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
 
-from logical_warehouse.avro import NotAvro
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
     Held,
@@ -32,7 +31,7 @@ from logical_warehouse.notifying import tell
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
-from logical_warehouse.store_contents import held_in
+from logical_warehouse.store_contents import NotAvro, held_in
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.store_health import ask_alluxio
 
