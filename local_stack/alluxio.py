@@ -1,4 +1,4 @@
-"""A real Alluxio on this machine: master, worker and proxy from Maven's jars, with everything in memory.
+"""A real Alluxio on this machine: master, workers and proxy from Maven's jars, with everything in memory.
 
 Blocks, the (empty) under-store, the journal and temporary files lie under one folder of ``/dev/shm``; only logs, which
 hold paths and never data, are on disk. Sources of the property names: Alluxio 2.9's `PropertyKey`.
@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from local_stack.errors import StackError
 from local_stack.jars import ensure_jars
 from local_stack.java import java_program
-from local_stack.ports import LOOPBACK, Ports
+from local_stack.ports import LOOPBACK, JobPorts, Ports, is_listening
 from local_stack.processes import Service, wait_for
 
 # The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
@@ -35,7 +35,10 @@ _MAIN_CLASSES = {
     "master": "alluxio.master.AlluxioMaster",
     "worker": "alluxio.worker.AlluxioWorker",
     "proxy": "alluxio.proxy.AlluxioProxy",
+    "job-master": "alluxio.master.AlluxioJobMaster",
+    "job-worker": "alluxio.worker.AlluxioJobWorker",
 }
+_ADDRESSES = ("hostname", "bind.host", "web.hostname", "web.bind.host")
 _ANY_KEY = "AWS4-HMAC-SHA256 Credential=any/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 _LOG4J = """\
 appender.console.type = Console
@@ -49,13 +52,19 @@ rootLogger.appenderRef.console.ref = console
 
 @dataclass(frozen=True)
 class Alluxio:
-    """The three servers; ``memory`` bytes of ``/dev/shm`` at most hold blocks. ``settings``: over those of this module,
-    for tests of what must be refused."""
+    """The servers; ``memory`` bytes of ``/dev/shm`` at most hold the blocks of a worker. ``settings``: over those of
+    this module, for tests of what must be refused.
+
+    ``workers``: several stand each on a loopback address of its own, 127.0.0.1, 127.0.0.2 and so on, since Alluxio
+    keeps the copies of a block on different hosts; and with the job service, which copies what a lost worker held.
+    """
 
     state: Path
     ports: Ports
     memory: int = 2 << 30
     settings: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1
+    job_ports: JobPorts = field(default_factory=JobPorts)
 
     @property
     def folder(self) -> Path:
@@ -80,8 +89,19 @@ class Alluxio:
 
     @property
     def services(self) -> dict[str, Service]:
-        """Master, worker and proxy by these names."""
-        return {name: Service(f"alluxio-{name}", self.state / "run") for name in _MAIN_CLASSES}
+        """By name: ``master``, ``proxy``, ``worker``, ``worker-2`` and so on; of several workers also ``job-master``,
+        ``job-worker``, ``job-worker-2``."""
+        names = ["master", *self._numbered("worker"), "proxy"]
+        if self.workers > 1:
+            names += ["job-master", *self._numbered("job-worker")]
+        return {name: Service(f"alluxio-{name}", self.state / "run") for name in names}
+
+    def _numbered(self, server: str) -> list[str]:
+        return [server, *(f"{server}-{number}" for number in range(2, self.workers + 1))]
+
+    def blocks(self, worker: str = "worker") -> Path:
+        """The folder in which a worker keeps its blocks."""
+        return self.folder / worker.replace("worker", "blocks")
 
     def start(self) -> None:
         """Start what does not run and wait until all three are healthy. What the memory holds is kept.
@@ -95,28 +115,31 @@ class Alluxio:
         """Start what does not run, without waiting."""
         self._write_configuration()
         services = self.services
-        for name in ("worker", "proxy", "master"):  # the others wait for the master, which is formatted meanwhile
+        for name in sorted(
+            services, key="master".__eq__
+        ):  # the others wait for the master, which is formatted meanwhile
             if not services[name].is_running():
                 if name == "master" and not self._journal.exists():
                     self._run_cli("alluxio.cli.Format", "master")
-                services[name].start(self._command(_MAIN_CLASSES[name]), env=_environment(), cwd=self.folder)
+                services[name].start(self._command_of(name), env=_environment(), cwd=self.folder)
                 if (pid := services[name].pid) is not None:
                     stop_core_dumps(pid)  # a server's core would hold blocks
 
     def wait_healthy(self, timeout: float = 90) -> None:
-        """Wait for a live worker, the memory announced, and the proxy's S3."""
-        wait_for(self.is_healthy, "Alluxio's worker and proxy", timeout=timeout, services=self.services.values())
+        """Wait for live workers, the memory announced, and the proxy's S3."""
+        wait_for(self.is_healthy, "Alluxio's workers and proxy", timeout=timeout, services=self.services.values())
 
     def is_healthy(self) -> bool:
-        """Whether the master knows exactly one live worker with the memory configured, and S3 answers."""
+        """Whether the master knows exactly the live workers configured, with their memory, and S3 answers."""
         try:
             info = self.master_info()
         except OSError:
             return False
-        if len(info["workers"]) != 1 or info["lostWorkers"] or info["capacity"]["total"] < self.memory:
+        if len(info["workers"]) != self.workers or info["lostWorkers"]:
             return False
-        # For half a minute the master still counts a worker that was killed.
-        if info["workers"][0]["startTimeMs"] < self.services["worker"].started_at * 1000:
+        if info["capacity"]["total"] < self.memory * self.workers or not all(map(_has_heard_of, info["workers"])):
+            return False
+        if self.workers > 1 and not self._job_service_is_healthy():
             return False
         request = urllib.request.Request(f"{self.s3}/", headers={"Authorization": _ANY_KEY})  # noqa: S310 - http
         try:
@@ -125,14 +148,25 @@ class Alluxio:
             return False
         return True
 
+    def _job_service_is_healthy(self) -> bool:
+        """Whether its master answers and its workers listen, which they do once they have registered.
+
+        It says nowhere but in its own protocol who has, and the workers' own information is an error 500 (2.9.4).
+        """
+        workers = range(1, self.workers + 1)
+        try:
+            _answer(f"http://{LOOPBACK}:{self.job_ports.master_web}/api/v1/job_master/info")
+        except OSError:
+            return False
+        return all(is_listening(self.job_ports.worker, f"127.0.0.{number}") for number in workers)
+
     def master_info(self) -> dict[str, Any]:
         """What the master says of itself: version, capacity and workers.
 
         :raises OSError: nobody answers.
         """
-        with urllib.request.urlopen(f"{self.web}/api/v1/master/info", timeout=5) as answer:  # noqa: S310 - http
-            info: dict[str, Any] = json.load(answer)
-            return info
+        info: dict[str, Any] = _answer(f"{self.web}/api/v1/master/info")
+        return info
 
     def stop(self) -> None:
         """End the servers and free their memory. Idempotent."""
@@ -141,7 +175,7 @@ class Alluxio:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def is_running(self) -> bool:
-        """Whether all three processes are alive."""
+        """Whether all processes are alive."""
         return all(service.is_running() for service in self.services.values())
 
     @property
@@ -159,8 +193,8 @@ class Alluxio:
     def _write_configuration(self) -> None:
         self._configuration.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        for name in ("under_store", "blocks", "temporary"):
-            (self.folder / name).mkdir(exist_ok=True)
+        for folder in ("under_store", "temporary", *(self.blocks(name).name for name in self._numbered("worker"))):
+            (self.folder / folder).mkdir(exist_ok=True)
         lines = (f"{key}={value}" for key, value in self._properties().items())
         (self._configuration / "alluxio-site.properties").write_text("\n".join(lines) + "\n")
         (self._configuration / "log4j2.properties").write_text(_LOG4J)
@@ -171,12 +205,14 @@ class Alluxio:
 
     def _properties(self) -> dict[str, object]:
         ports, folder = self.ports, self.folder
-        bound = {
+        bound: dict[str, object] = {
             f"alluxio.{server}.{kind}": LOOPBACK
             for server in ("master", "worker", "proxy")
-            for kind in ("hostname", "bind.host", "web.hostname", "web.bind.host")
+            for kind in _ADDRESSES
             if not (server == "proxy" and not kind.startswith("web"))
         }
+        if self.workers > 1:
+            bound |= self._job_properties()
         return bound | {
             "alluxio.master.rpc.port": ports.alluxio_master,
             "alluxio.master.web.port": ports.alluxio_master_web,
@@ -193,7 +229,7 @@ class Alluxio:
             "alluxio.worker.ramdisk.size": self.memory,
             "alluxio.worker.tieredstore.levels": 1,
             "alluxio.worker.tieredstore.level0.alias": "MEM",
-            "alluxio.worker.tieredstore.level0.dirs.path": folder / "blocks",
+            "alluxio.worker.tieredstore.level0.dirs.path": self.blocks(),
             "alluxio.tmp.dirs": folder / "temporary",
             # Lost memory is found in seconds instead of five minutes.
             "alluxio.user.block.read.retry.max.duration": "10sec",
@@ -211,7 +247,34 @@ class Alluxio:
             **self.settings,
         }
 
-    def _command(self, main_class: str, *arguments: str) -> list[str | Path]:
+    def _job_properties(self) -> dict[str, object]:
+        ports = self.job_ports
+        bound = {f"alluxio.job.{server}.{kind}": LOOPBACK for server in ("master", "worker") for kind in _ADDRESSES}
+        return bound | {
+            "alluxio.job.master.rpc.port": ports.master,
+            "alluxio.job.master.web.port": ports.master_web,
+            "alluxio.job.worker.rpc.port": ports.worker,
+            "alluxio.job.worker.data.port": ports.worker_data,
+            "alluxio.job.worker.web.port": ports.worker_web,
+            # A lost copy is made again in seconds instead of a minute or more. But a lost host's job worker has to be
+            # given up before its worker: a copy that is asked of it is not asked of another, ever (2.9.4).
+            "alluxio.master.replication.check.interval": "5sec",
+            "alluxio.job.master.worker.timeout": "5sec",
+            "alluxio.job.master.lost.worker.interval": "1sec",
+        }
+
+    def _command_of(self, name: str) -> list[str | Path]:
+        """Of a server; a worker's own address and folder are properties of its process."""
+        server, _, number = name.partition("worker-")
+        if not number:
+            return self._command(_MAIN_CLASSES[name])
+        address = f"127.0.0.{number}"
+        own = {f"alluxio.{kind}.{what}": address for kind in ("worker", "job.worker") for what in _ADDRESSES}
+        own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
+        options = [f"-D{key}={value}" for key, value in own.items()]
+        return self._command(_MAIN_CLASSES[f"{server}worker"], options=options)
+
+    def _command(self, main_class: str, *arguments: str, options: Sequence[str] = ()) -> list[str | Path]:
         folder, configuration = self.folder, self._configuration
         return [
             java_program(), f"-Xmx{HEAP}", "-XX:+UseSerialGC",
@@ -220,7 +283,7 @@ class Alluxio:
             f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}",
             f"-Dalluxio.site.conf.dir={configuration}",
             f"-Dalluxio.logs.dir={self.state / 'run'}", f"-Dlog4j2.configurationFile={configuration}/log4j2.properties",
-            "-XX:-UsePerfData",
+            "-XX:-UsePerfData", *options,
             f"@{self._class_path_file}", main_class, *arguments,
         ]  # fmt: skip
 
@@ -232,6 +295,25 @@ class Alluxio:
         if done.returncode:
             shutil.rmtree(self._journal, ignore_errors=True)
             raise StackError(f"{main_class} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def _answer(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
+        return json.load(answer)
+
+
+def _has_heard_of(worker: dict[str, Any]) -> bool:
+    """Whether the master has heard of the worker that runs now, by what it says of it.
+
+    For half a minute the master counts one that was killed, and of one that was started again it goes on saying when
+    the first was. So the worker is asked itself, which only the one that runs answers, how long it is up.
+    """
+    address = worker["address"]
+    try:
+        up_seconds = _answer(f"http://{address['host']}:{address['webPort']}/api/v1/worker/info")["uptimeMs"] // 1000
+    except OSError:
+        return False
+    return bool(worker["lastContactSec"] < up_seconds)
 
 
 def _environment() -> dict[str, str]:

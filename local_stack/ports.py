@@ -26,12 +26,31 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Ports that nobody listens on now, all different."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        with ExitStack() as stack:  # all held open until the last is known, so that none is given twice
-            sockets = [stack.enter_context(socket.socket()) for _ in names]
-            for held in sockets:
-                held.bind((LOOPBACK, 0))
-            return cls(**{name: held.getsockname()[1] for name, held in zip(names, sockets, strict=True)})
+        return cls(*_free(len(dataclasses.fields(cls))))
+
+
+@dataclass(frozen=True)
+class JobPorts:
+    """Of Alluxio's job service, which copies blocks between several workers; its own standard ones."""
+
+    master: int = 20001
+    master_web: int = 20002
+    worker: int = 30001
+    worker_data: int = 30002
+    worker_web: int = 30003
+
+    @classmethod
+    def free(cls) -> JobPorts:
+        """As :meth:`Ports.free`."""
+        return cls(*_free(len(dataclasses.fields(cls))))
+
+
+def _free(count: int) -> list[int]:
+    with ExitStack() as stack:  # all held open until the last is known, so that none is given twice
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for held in sockets:
+            held.bind((LOOPBACK, 0))
+        return [held.getsockname()[1] for held in sockets]
 
 
 def free_port() -> int:
@@ -42,11 +61,11 @@ def free_port() -> int:
         return port
 
 
-def is_listening(port: int) -> bool:
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
     """Whether somebody accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((LOOPBACK, port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def in_use(port: int) -> bool:

@@ -122,14 +122,6 @@ class Service:
         stat = read_stat(record.pid)
         return record.pid if stat is not None and stat.alive and stat.started == record.started else None
 
-    @property
-    def started_at(self) -> float:
-        """When the server was started last, seconds since the epoch.
-
-        :raises FileNotFoundError: it was stopped, or never started.
-        """
-        return self._pid_file.stat().st_mtime
-
     def is_running(self) -> bool:
         """Whether the very process that was started is alive."""
         return self.pid is not None
