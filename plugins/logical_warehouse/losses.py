@@ -22,11 +22,12 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Publication:
-    """What an asset event says of a snapshot. ``start`` and ``published_at``: ISO 8601 in UTC."""
+    """What an asset event says of a snapshot. ``start``, ``end`` and ``published_at``: ISO 8601 in UTC."""
 
     table: str
     as_of: str
     start: str
+    end: str
     published_at: str
     run_id: str
 
@@ -132,7 +133,7 @@ def repairs(
     """What to capture again of a group, and what no run brings back.
 
     :param losses: of the group's tables, by name.
-    :param unreadable: tables whose metadata are lost, by name, with their folders in the store.
+    :param unreadable: tables whose metadata are lost, by name, with what somebody can do about it.
     """
     by_date: dict[str, list[Publication]] = {}
     for table in plan.tables:
@@ -173,8 +174,8 @@ def _ensure_writable(plan: SnapshotPlan, unreadable: Mapping[str, str]) -> None:
     for table in plan.tables:
         if table.name in unreadable:
             raise PermanentError(
-                f"the store lists table {table.name} and has lost its metadata, so no run can write to it: remove its "
-                f"folder {unreadable[table.name]} from the store, and the monitor has it captured again"
+                f"the store lists table {table.name} and has lost its metadata, so no run can write to it: "
+                f"{unreadable[table.name]}"
             )
 
 
@@ -213,10 +214,14 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done about a lost date. ``run_id``: of the run to start, if any; ``remedy``: a clause of a sentence."""
+    """What is done about a lost date. ``run_id``: of the run to start, if any; ``remedy``: a clause of a sentence.
+
+    ``under_way``: nobody has to do anything.
+    """
 
     remedy: str
     run_id: str | None = None
+    under_way: bool = False
 
 
 def decide(repair: Repair, runs: Runs, *, enabled: bool) -> Decision:
@@ -226,10 +231,10 @@ def decide(repair: Repair, runs: Runs, *, enabled: bool) -> Decision:
         return Decision(f"repair is off in the manifest: {by_hand}")
     attempts = [repair.run_id(attempt) for attempt in range(1, ATTEMPTS + 1)]
     if runs.exist(repair.dag_id, attempts, ["queued", "running"]):
-        return Decision(f"a run of {repair.dag_id} is capturing it again")
+        return Decision(f"a run of {repair.dag_id} is capturing it again", under_way=True)
     if runs.paused(repair.dag_id):
         return Decision(f"{repair.dag_id} is paused: unpause it, and the monitor has it captured again")
     for run_id in attempts:
         if not runs.exist(repair.dag_id, [run_id]):
-            return Decision(f"a run of {repair.dag_id} captures it again", run_id)
+            return Decision(f"a run of {repair.dag_id} captures it again", run_id, under_way=True)
     return Decision(f"{ATTEMPTS} runs of {repair.dag_id} have not brought it back: see why, then {by_hand}")

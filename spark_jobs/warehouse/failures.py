@@ -291,6 +291,19 @@ class StoreFull(RetryableError):
 
 
 @dataclass(eq=False)
+class TooFewWorkers(RetryableError):
+    """A file cannot be written in as many copies as asked for."""
+
+    uri: str
+
+    def __str__(self) -> str:
+        return (
+            f"the store {self.uri} has fewer live workers, on different hosts, than the copies that store.replication "
+            "asks for; start more"
+        )
+
+
+@dataclass(eq=False)
 class StoreDataLost(RetryableError):
     uri: str
     table: str | None = None

@@ -76,12 +76,14 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """Where snapshots live: an Iceberg Hadoop catalog under ``uri``. ``memory_only``: no row may reach a disk."""
+    """Where snapshots live: an Iceberg Hadoop catalog under ``uri``. ``memory_only``: no row may reach a disk.
+    ``replication``: copies of each file, in the memory of as many workers."""
 
     uri: str
     catalog: str = "warehouse"
     namespace: str = "snapshots"
     memory_only: bool = True
+    replication: int = 1
 
     def identifier(self, table: str) -> str:
         """Spark identifier of a table, ``catalog.namespace.table``."""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as sf
 
-from warehouse.coverage import NoSuchSnapshot, covered
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, covered
 from warehouse.coverage import at_or_before as newest_known
 from warehouse.failures import PermanentError
 from warehouse.forgotten import replaced_by
+from warehouse.held_files import Listing, MetadataLost, ensure_files_held, listing_with_metadata, read_marks
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
 from warehouse.job_spec import InputRead, InputSpec, SnapshotRecord, StoreSpec
+from warehouse.lost_marks import LostMark, lost
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.vendor_errors import store_errors
@@ -142,6 +144,8 @@ def read_as_of(
     :raises UnknownTable: the store has no such table.
     :raises NoSuchSnapshot: no snapshot of that date can be read; the message says which ones can.
     :raises MissingIntervals: intervals up to that date are not published.
+    :raises BeingRepaired, LostForGood: the monitor has marked some of it as lost; the message says what comes of it.
+    :raises MetadataLost, FilesLost: some of it is lost, and not marked yet.
     :raises NotWholeStates: ``at_or_before`` was asked of an interval table.
     """
     store = _store(store)
@@ -170,10 +174,45 @@ def resolve(
     :param end: of the interval of ``as_of``, ISO 8601 in UTC, where the caller knows it: ``at_or_before`` then means
         states that had ended by then, whatever their schedule.
     """
+
+    def meant(mark: LostMark) -> bool:
+        """Whether the newest, or at or before, could have meant its date."""
+        # By text, which for labels is by time.
+        return as_of is None or (at_or_before and (mark.end <= end if end else mark.as_of <= as_of))
+
     with store_errors(store.uri, table):
-        loaded = load_table(session, store.identifier(table))
-        if loaded is None:
-            raise UnknownTable(table, _known_tables(session, store))
+        marks = read_marks(session, store, table)
+        try:
+            listing, loaded = _load(session, store, table)
+            found = _resolve(table, loaded, as_of, window=window, at_or_before=at_or_before, end=end)
+        except MissingIntervals as error:
+            if missing := marks.of(error.missing):
+                raise lost(table, missing) from error
+            raise
+        except (MetadataLost, UnknownTable, NoSuchSnapshot) as error:
+            if missing := marks.of([as_of]) or tuple(filter(meant, marks.marks)):
+                raise lost(table, missing) from error
+            raise
+        newer = marks.newer(records_of(loaded).values(), than=found.records[-1])
+        if gone := (*marks.still_lost(found.records), *filter(meant, newer)):
+            raise lost(table, gone)
+        ensure_files_held(
+            session, store, loaded, listing, name=table, snapshot_id=found.iceberg_snapshot_id, as_of=found.as_of
+        )
+    return found
+
+
+def _load(session: SparkSession, store: StoreSpec, table: str) -> tuple[Listing, Any]:
+    listing = listing_with_metadata(session, store, table)
+    loaded = load_table(session, store.identifier(table))
+    if loaded is None:
+        raise UnknownTable(table, _known_tables(session, store))
+    return listing, loaded
+
+
+def _resolve(
+    table: str, loaded: Any, as_of: str | None, *, window: int | None, at_or_before: bool, end: str | None
+) -> Resolved:
     properties, records = properties_of(loaded), records_of(loaded)
     if as_of is None:
         if not records:
@@ -231,15 +270,18 @@ def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *
 
     :param trained_at: when it read them, ISO 8601 in UTC, as its ``inputs.json`` says.
     :raises InputExpired: they are no longer kept.
+    :raises MetadataLost, FilesLost: they are lost.
     """
     store = _store(store)
     with store_errors(store.uri, read.table):
+        listing = listing_with_metadata(session, store, read.table)
         loaded = load_existing_table(session, store, read.table)
         snapshot_id = replaced_by(properties_of(loaded), read.iceberg_snapshot_id)
         if loaded.snapshot(snapshot_id) is None:
             records = records_of(loaded)
             anew = (label for label in read.as_of if label in records and records[label].published_at > trained_at)
             raise InputExpired(read.table, read.iceberg_snapshot_id, tuple(anew))
+        ensure_files_held(session, store, loaded, listing, name=read.table, snapshot_id=snapshot_id, as_of=read.as_of)
     if snapshot_id != read.iceberg_snapshot_id:
         message = f"table {read.table}: rows of what was read were forgotten since; all others are as they were"
         warnings.warn(message, ForgottenRows, stacklevel=2)

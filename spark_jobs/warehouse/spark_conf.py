@@ -30,6 +30,9 @@ def spark_conf(
     """
     catalog = f"spark.sql.catalog.{store.catalog}"
     alluxio = ALLUXIO_PROPERTIES if store.uri.startswith("alluxio:") else {}
+    if alluxio and store.replication > 1:
+        # The client writes so many copies at once, on different hosts, and fails where it cannot.
+        alluxio = alluxio | {"alluxio.user.file.replication.min": str(store.replication)}
     conf = {
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         catalog: "org.apache.iceberg.spark.SparkCatalog",

@@ -32,6 +32,22 @@ def read_text(session: SparkSession, path: str) -> str | None:
         stream.close()
 
 
+def read_a_byte(session: SparkSession, path: str) -> None:
+    """See whether the contents of a file can be had. :raises Py4JJavaError: they cannot."""
+    file_system, java_path = _located(session, path)
+    stream = file_system.open(java_path)
+    try:
+        stream.read()
+    finally:
+        stream.close()
+
+
+def exists(session: SparkSession, path: str) -> bool:
+    """Whether there is such a file or folder."""
+    file_system, java_path = _located(session, path)
+    return bool(file_system.exists(java_path))
+
+
 def delete_folder(session: SparkSession, path: str) -> None:
     """Delete a folder and all in it; nothing where there is none."""
     file_system, java_path = _located(session, path)

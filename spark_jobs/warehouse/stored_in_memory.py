@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from warehouse.copies import ensure_copies
 from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
 from warehouse.iceberg_api import load_existing_table
-from warehouse.store_directory import FilePlace, file_places
+from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from warehouse.job_spec import SnapshotRecord, StoreSpec
-
-ALL = 100
-"""Per cent."""
 
 
 def metadata_files(table: Any, snapshot_id: int) -> Iterator[str]:
@@ -34,10 +32,13 @@ def metadata_files(table: Any, snapshot_id: int) -> Iterator[str]:
 def verify_in_memory(
     session: SparkSession, store: StoreSpec, table: str, as_of: str, files: Iterable[str]
 ) -> bool | None:
-    """Whether all of ``files`` are in memory only; None where the store cannot tell.
+    """Whether all of ``files`` are in memory only; None where the store cannot tell. Each has its copies then.
 
     :raises JobError: the store is memory-only; as :func:`in_memory_only`.
+    :raises CopiesMissing: files lack copies.
     """
+    files = list(files)
+    ensure_copies(session, store, table, as_of, files)
     places = file_places(session, store, files)
     return None if places is None else in_memory_only(table, as_of, places, enforced=store.memory_only)
 
@@ -49,7 +50,7 @@ def in_memory_only(table: str, as_of: str, places: Sequence[FilePlace], *, enfor
     :raises FilesNotInMemory: some are lost, or a part of them.
     """
     on_disk = [(_name(place.path), place.on_disk) for place in places if place.on_disk is not None]
-    lost = [_name(place.path) for place in places if place.percent < ALL]
+    lost = [_name(place.path) for place in places if place.percent < ALL_PERCENT]
     if enforced and on_disk:
         raise FilesOnDisk(table, as_of, tuple(name for name, _ in on_disk), tuple(state for _, state in on_disk))
     if enforced and lost:
@@ -59,7 +60,7 @@ def in_memory_only(table: str, as_of: str, places: Sequence[FilePlace], *, enfor
 
 def verify_published(session: SparkSession, store: StoreSpec, record: SnapshotRecord) -> None:
     """As :func:`verify_in_memory`, of the files that the commit of ``record`` added to those of its run branch."""
-    if record.iceberg_snapshot_id is None or not store.memory_only:
+    if record.iceberg_snapshot_id is None or not (store.memory_only or store.replication > 1):
         return
     table = load_existing_table(session, store, record.table)
     if table.snapshot(record.iceberg_snapshot_id) is not None:  # else another run has replaced and expired it

@@ -16,18 +16,20 @@ from pyspark.errors import (
     PySparkException,
 )
 
-from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable
+from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
 from warehouse.sql_states import Cause, source_failure
 
 MAX_CAUSES = 20
 
+FEW_WORKERS = re.compile(r"Not enough workers for replications")
 FULL = re.compile(r"ResourceExhausted|RESOURCE_EXHAUSTED|No space left on device|not enough space", re.IGNORECASE)
 UNREACHABLE = re.compile(
     r"UnavailableException|Failed to connect to (?:remote )?(?:master|server)|No available Alluxio worker"
     r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])",
     re.IGNORECASE,
 )
-LOST = re.compile(r"is not available in (?:alluxio|any)|Block \d+ is unavailable|UnavailableBlock", re.IGNORECASE)
+# Alluxio 2.9 writes "Block 184,549,376 is unavailable in both Alluxio and UFS".
+LOST = re.compile(r"is not available in (?:alluxio|any)|Block [\d,]+ is unavailable|UnavailableBlock", re.IGNORECASE)
 
 ROW_ERRORS = (
     ArithmeticException,
@@ -94,6 +96,8 @@ def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError |
     """The failure that a chain of Java exceptions from the store's file system means, or None for another origin."""
     for cause in reversed(chain):
         text = f"{cause.class_name}: {cause.message}"
+        if FEW_WORKERS.search(text):
+            return TooFewWorkers(uri)
         if FULL.search(text):
             return StoreFull(uri, table)
         if LOST.search(text):

@@ -31,8 +31,12 @@ NOW = pendulum.datetime(2013, 6, 8, 1)
 
 
 def published(*days: str, expired: dict[str, str] | None = None) -> Published:
+    midnight = "{}T00:00:00Z".format
     return Published(
-        {day: Publication("orders", day, f"{day}T00:00:00Z", f"{day}T12:00:00Z", f"run {day}") for day in days},
+        {
+            day: Publication("orders", day, midnight(day), midnight(f"{day}+1"), f"{day}T12:00:00Z", f"run {day}")
+            for day in days
+        },
         expired or {},
     )
 
@@ -145,11 +149,10 @@ def test_no_run_is_started_for_a_group_with_a_table_of_which_only_names_are_left
     groups: dict[str, SnapshotPlan],
 ) -> None:
     losses = {"prices": of("prices", DAYS[5])}
-    possible, (hopeless,) = repairs(groups["states"], losses, NOW, {"travelled": "/store/travelled"})
+    possible, (hopeless,) = repairs(groups["states"], losses, NOW, {"travelled": "drop it"})
     assert possible == []
     assert hopeless.reason == (
-        "the store lists table travelled and has lost its metadata, so no run can write to it: remove its folder "
-        "/store/travelled from the store, and the monitor has it captured again"
+        "the store lists table travelled and has lost its metadata, so no run can write to it: drop it"
     )
     assert repairs(groups["orders"], {"orders": of("orders", DAYS[5])}, NOW, {"travelled": ""})[1] == []
 
@@ -215,12 +218,13 @@ def test_one_run_at_a_time(runs: Recorded, started: str | None, said: str) -> No
     decision = decide(LOSS, runs, enabled=True)
     assert decision.run_id == started
     assert said in decision.remedy
+    assert decision.under_way == ("paused" not in said)
 
 
 def test_it_is_not_tried_for_ever() -> None:
     runs = Recorded(**{f"try{attempt}": "failed" for attempt in range(1, ATTEMPTS + 1)})
     decision = decide(LOSS, runs, enabled=True)
-    assert decision.run_id is None
+    assert (decision.run_id, decision.under_way) == (None, False)
     assert decision.remedy == (
         "3 runs of snapshot_orders have not brought it back: see why, then run snapshot_orders with as_of 2013-06-01"
     )
