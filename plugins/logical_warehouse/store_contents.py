@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from warehouse.failures import PermanentError
 from warehouse.job_spec import RECORD_PREFIX
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 
@@ -49,6 +50,22 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
         {as_of: start for as_of, start in starts.items() if as_of in broken},
         retained_from,
     )
+
+
+def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
+    """Remove what is left of a table whose metadata are lost, so that runs can write it anew.
+
+    The metadata go last: until then a run fails as before, instead of making a new table among what is being removed.
+
+    :raises PermanentError: the table can be read (again).
+    :raises RetryableError: the store does not answer; what is left is as unreadable as before.
+    """
+    if not held_in(files, folder, table).unreadable:
+        raise PermanentError(f"The metadata of table {table} are in the store's memory, so it is not removed.")
+    inner = files.folders(f"{folder}/{table}")
+    for name in sorted(inner, key="metadata".__eq__):
+        files.remove(f"{folder}/{table}/{name}")
+    files.remove(f"{folder}/{table}")
 
 
 class NotAvro(ValueError):

@@ -23,17 +23,19 @@ TIMEOUT_SECONDS = (3, 10)
 
 @dataclass(frozen=True)
 class StoreHealth:
-    """Memory of the store in bytes, and its live workers."""
+    """Memory of the store in bytes, its live workers, and those that it has not heard of for a while."""
 
     capacity: int
     free: int
     workers: int
+    lost_workers: int
 
 
-def ask_alluxio(uri: str, web: str, *, memory_only: bool = True) -> StoreHealth:
+def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: int = 1) -> StoreHealth:
     """Ask the master at ``web`` whether ``uri`` can be written to memory.
 
-    :raises RetryableError: the master does not answer, or has no live worker.
+    :param replication: copies of each file, which have to be on different hosts.
+    :raises RetryableError: the master does not answer, or has no live worker, or too few of them.
     :raises RowsCouldReachDisk: the store is memory-only, and the cluster is set up so that data would reach a disk.
     :raises PermanentError: the directory is not pinned.
     """
@@ -45,10 +47,17 @@ def ask_alluxio(uri: str, web: str, *, memory_only: bool = True) -> StoreHealth:
     workers = len(info.get("workers") or ())
     if not workers:
         raise RetryableError(f"Alluxio at {web} has no live worker, so there is no memory to write to; start one.")
+    hosts = set(_worker_hosts(info))
+    if len(hosts) < replication:
+        raise RetryableError(
+            f"Alluxio at {web} has live workers on {len(hosts)} host(s) ({', '.join(sorted(hosts))}), and "
+            f"store.replication asks for {replication} copies, each on another; start more workers."
+        )
     health = StoreHealth(
         capacity=_bytes(info["capacity"]["total"]),
         free=_bytes(info["capacity"]["total"]) - _bytes(info["capacity"]["used"]),
         workers=workers,
+        lost_workers=len(info.get("lostWorkers") or ()),
     )
     _ensure_pinned(uri, web)
     return health

@@ -19,7 +19,10 @@ from warehouse.table_origin import SOURCE_TABLE
 
 from logical_warehouse.manifest import Manifest, Store, load_manifest
 from logical_warehouse.manifest.problems import did_you_mean
+from logical_warehouse.store_contents import held_in, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
+
+METADATA_LOST = "metadata lost"
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,8 @@ def _list(arguments: argparse.Namespace) -> int:
     names = files.folders(folder)
     shown = Table("table", "in the source", "dates", "newest", "MB", "", title=f"Tables of {manifest.store.uri}")
     for name in (*manifest.tables, *(name for name in names if name not in manifest.tables)):
-        stored = read_stored_table(files, folder, name) if name in names else None
+        lost = name in names and held_in(files, folder, name).unreadable
+        stored = read_stored_table(files, folder, name) if name in names and not lost else None
         source_table = manifest.tables[name].table if name in manifest.tables else (stored and stored.source_table)
         records = stored.records if stored is not None else ()
         shown.add_row(
@@ -118,7 +122,7 @@ def _list(arguments: argparse.Namespace) -> int:
             str(len(records)),
             records[-1].as_of if records else "",
             f"{stored.bytes / 1e6:.1f}" if stored is not None else "",
-            _state(name, records, manifest),
+            METADATA_LOST if lost else _state(name, records, manifest),
         )
     Console(width=None if sys.stdout.isatty() else 160).print(shown)
     return 0
@@ -133,21 +137,29 @@ def _state(name: str, records: Collection[SnapshotRecord], manifest: Manifest) -
 def _drop(arguments: argparse.Namespace) -> int:
     manifest = _healthy(arguments.manifest)
     files, folder, name = store_files(manifest.store), tables_path(manifest.store), arguments.table
-    if name in manifest.tables:
+    names = files.folders(folder)
+    unreadable = name in names and held_in(files, folder, name).unreadable
+    if name in manifest.tables and not unreadable:
         raise PermanentError(
             f"{arguments.manifest} has the table {name!r}, whose runs would write it again; take it out of there, or "
             "give it a new name, first."
         )
-    names = files.folders(folder)
     if name not in names:
         hint = did_you_mean(name, names)
         raise PermanentError(f"The store has no table {name!r}{f'; {hint}' if hint else '.'}")
-    stored = read_stored_table(files, folder, name)
-    records = stored.records if stored is not None else ()
-    print(f"{name}: {len(records)} as-of dates, {sum(record.bytes for record in records) / 1e6:.1f} MB")
+    if unreadable:
+        print(f"{name}: its metadata are lost, so nothing of it can be read; a worker that is away may bring them back")
+    else:
+        stored = read_stored_table(files, folder, name)
+        records = stored.records if stored is not None else ()
+        print(f"{name}: {len(records)} as-of dates, {sum(record.bytes for record in records) / 1e6:.1f} MB")
     if not arguments.yes and input("Type its name to drop it for good: ") != name:
         print("nothing was dropped")
         return 1
+    if unreadable:
+        remove_unreadable(files, folder, name)
+        print(f"{name}: removed")
+        return 0
     # The metadata first: then it is no table any more, whatever happens next.
     if "metadata" in files.folders(f"{folder}/{name}"):
         files.remove(f"{folder}/{name}/metadata")

@@ -13,8 +13,9 @@ from airflow.sdk import Variable
 from logical_warehouse.dag_builder import build_dags
 from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
 from logical_warehouse.pools import POOLS_VARIABLE
+from logical_warehouse.store_files import LocalFiles
 from warehouse.job_spec import SnapshotRecord, from_json, to_json
-from warehouse.lost_marks import LostMarks
+from warehouse.lost_marks import LostMark, LostMarks
 
 from tests.dags.recording_notifier import RecordingNotifier
 from tests.unit.records import snapshot_record
@@ -101,8 +102,14 @@ class World:
         return compare.execute(context)
 
     def marks(self, table: str) -> dict[str, str]:
+        return {one.as_of: one.remedy for one in self._marks(table)}
+
+    def under_way(self, table: str) -> bool:
+        return all(one.under_way for one in self._marks(table))
+
+    def _marks(self, table: str) -> tuple[LostMark, ...]:
         path = self.store / "_lost" / "snapshots" / f"{table}.json"
-        return {one.as_of: one.remedy for one in from_json(LostMarks, path.read_text()).marks} if path.exists() else {}
+        return from_json(LostMarks, path.read_text()).marks if path.exists() else ()
 
 
 @pytest.fixture
@@ -155,6 +162,7 @@ def test_a_lost_store_is_captured_again_as_far_as_history_allows(world: World) -
     ]
     assert world.marks("cards") == dict.fromkeys(DAYS[1:], "a run of snapshot_cards captures it again")
     assert "the source knows it only as it is now" in world.marks("rates")[DAYS[0]]
+    assert world.under_way("cards") and not world.under_way("rates")
     (told,) = (told for told in RecordingNotifier.told if "table rates" in told)
     assert told.startswith("table rates as of 2013-06-01 is lost, the store no longer holds it in memory: rates cannot")
     assert len(RecordingNotifier.told) == 5
@@ -173,6 +181,31 @@ def test_nothing_is_started_or_told_twice_and_marks_go_when_the_loss_is_mended(w
     world.hold("cards", *DAYS)
     assert world.compare() == []
     assert (world.marks("cards"), world.variables[TOLD_VARIABLE]) == ({}, "[]")
+
+
+def test_a_table_of_which_only_names_are_left_is_removed_and_captured_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for table in ("cards", "accounts"):
+        world.publish(table, *DAYS)
+    found = LocalFiles().in_memory
+
+    def in_memory(files: LocalFiles, path: str) -> dict[str, bool]:
+        return {file: not file.endswith("cards/metadata/v1.metadata.json") for file in found(path)}
+
+    # What only Alluxio says of a file.
+    monkeypatch.setattr(LocalFiles, "in_memory", in_memory)
+    monkeypatch.setattr(CompareOperator, "_ask_store", lambda compare: 1)
+    assert world.compare() == []
+    (told,) = {told.partition(" is lost, ")[2] for told in RecordingNotifier.told}
+    assert "1 worker(s) of Alluxio are away and may bring them back; if not, `python -m logical_warehouse" in told
+    assert (world.store / "snapshots" / "cards" / "metadata").exists()
+    assert not world.under_way("cards")
+
+    monkeypatch.setattr(CompareOperator, "_ask_store", lambda compare: 0)
+    assert [run["conf"]["as_of"] for run in world.compare()] == list(reversed(DAYS))
+    assert world.under_way("cards")
+    assert [path.name for path in (world.store / "snapshots").iterdir()] == ["accounts"]
 
 
 def test_a_run_that_failed_is_followed_by_another(world: World) -> None:

@@ -95,6 +95,25 @@ def test_dropping_asks_for_the_name_again(
     assert (store / "snapshots" / "orders" / "data" / "rows.parquet").exists()
 
 
+def test_a_table_whose_metadata_are_lost_is_dropped_though_the_manifest_has_it(
+    manifest: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = LocalFiles().in_memory
+
+    def in_memory(files: LocalFiles, path: str) -> dict[str, bool]:
+        return {file: "orders/metadata/v2" not in file for file in found(path)}
+
+    # What only Alluxio says of a file.
+    monkeypatch.setattr(LocalFiles, "in_memory", in_memory)
+    assert main(["tables", "--manifest", str(manifest)]) == 0
+    assert "metadata lost" in capsys.readouterr().out
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    assert main(["tables", "--manifest", str(manifest), "drop", "orders"]) == 1
+    assert main(["tables", "--manifest", str(manifest), "drop", "orders", "--yes"]) == 0
+    assert "orders: its metadata are lost, so nothing of it can be read" in capsys.readouterr().out
+    assert [path.name for path in (store / "snapshots").iterdir()] == ["customers"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

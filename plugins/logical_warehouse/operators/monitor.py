@@ -15,6 +15,7 @@ from warehouse.lost_marks import LostMark, LostMarks, marks_path
 
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
+    Decision,
     Held,
     Publication,
     Published,
@@ -31,7 +32,7 @@ from logical_warehouse.notifying import tell
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
-from logical_warehouse.store_contents import NotAvro, held_in
+from logical_warehouse.store_contents import NotAvro, held_in, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.store_health import ask_alluxio
 
@@ -85,11 +86,9 @@ class CompareOperator(BaseOperator):
         # The events first: what is published or ended between the two looks is then no loss.
         published = self._published(context)
         files = store_files(self.plan.store)
-        store = self.plan.store
-        if store.web is not None:
-            # Without a worker all would seem lost, and nothing could be captured again.
-            ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
-        losses, unreadable = self._losses(files, published)
+        lost_workers = self._ask_store()
+        losses, found = self._losses(files, published)
+        unreadable = {table: why for table in found if (why := self._removed(files, table, lost_workers)) is not None}
         remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now)
         self._mark(files, losses, remedies, now)
         self._tell(context, [*_lost_problems(losses, remedies), *self._late_problems(published, now)])
@@ -103,6 +102,16 @@ class CompareOperator(BaseOperator):
         )
         return runs
 
+    def _ask_store(self) -> int:
+        """How many workers of the store are away.
+
+        :raises RetryableError: all of them: all would seem lost, and nothing could be captured again.
+        """
+        store = self.plan.store
+        if store.web is None:
+            return 0
+        return ask_alluxio(store.uri, store.web, memory_only=store.memory_only).lost_workers
+
     def _published(self, context: Context) -> dict[str, Published]:
         found = {}
         for asset in assets_of(self.plan):
@@ -112,17 +121,29 @@ class CompareOperator(BaseOperator):
 
     def _losses(
         self, files: StoreFiles, published: Mapping[str, Published]
-    ) -> tuple[dict[str, tuple[Publication, ...]], dict[str, str]]:
-        """What each table has lost; and the folders of those whose own metadata are lost."""
+    ) -> tuple[dict[str, tuple[Publication, ...]], list[str]]:
+        """What each table has lost; and those whose own metadata are lost."""
         folder = tables_path(self.plan.store)
-        losses, unreadable = {}, {}
+        losses, unreadable = {}, []
         for table in (table for group in self.plan.groups for table in group.tables):
             if published[table.name].newest:
                 held = self._held(files, folder, table.name)
                 losses[table.name] = lost(published[table.name], held, table.retention)
                 if held.unreadable:
-                    unreadable[table.name] = f"{folder}/{table.name}"
+                    unreadable.append(table.name)
         return losses, unreadable
+
+    def _removed(self, files: StoreFiles, table: str, lost_workers: int) -> str | None:
+        """Remove what is left of a table whose metadata are lost; if not, why it is left to somebody to do that."""
+        command = f"python -m logical_warehouse tables drop {table}"
+        by_hand = f"`{command}` removes what is left, and the monitor then has it captured again"
+        if not self.plan.repair:
+            return by_hand
+        if lost_workers:
+            return f"{lost_workers} worker(s) of Alluxio are away and may bring them back; if not, {by_hand}"
+        remove_unreadable(files, tables_path(self.plan.store), table)
+        self.log.warning("table %s had lost its metadata; what was left of it was removed from the store", table)
+        return None
 
     def _held(self, files: StoreFiles, folder: str, table: str) -> Held:
         try:
@@ -136,18 +157,18 @@ class CompareOperator(BaseOperator):
         unreadable: Mapping[str, str],
         runs: AirflowRuns,
         now: pendulum.DateTime,
-    ) -> tuple[dict[tuple[str, str], str], list[dict[str, Any]]]:
+    ) -> tuple[dict[tuple[str, str], Decision], list[dict[str, Any]]]:
         """For each lost table and date what becomes of it, and the arguments of the runs to start, in order."""
-        remedies: dict[tuple[str, str], str] = {}
+        remedies: dict[tuple[str, str], Decision] = {}
         wanted: list[Repair] = []
         for group in self.plan.groups:
             possible, hopeless = repairs(group, losses, now, unreadable)
             wanted += possible
-            remedies |= {(table, one.as_of): one.reason for one in hopeless for table in one.tables}
+            remedies |= {(table, one.as_of): Decision(one.reason) for one in hopeless for table in one.tables}
         starts: list[dict[str, Any]] = []
         for repair in in_order(wanted, self.plan.training_inputs):
             decision = decide(repair, runs, enabled=self.plan.repair)
-            remedies |= {(table, repair.as_of): decision.remedy for table in repair.tables}
+            remedies |= {(table, repair.as_of): decision for table in repair.tables}
             if decision.run_id is not None and len(starts) < MOST_REPAIRS:
                 conf = {"as_of": repair.as_of}
                 starts.append({"trigger_dag_id": repair.dag_id, "trigger_run_id": decision.run_id, "conf": conf})
@@ -157,7 +178,7 @@ class CompareOperator(BaseOperator):
         self,
         files: StoreFiles,
         losses: Mapping[str, tuple[Publication, ...]],
-        remedies: Mapping[tuple[str, str], str],
+        remedies: Mapping[tuple[str, str], Decision],
         now: pendulum.DateTime,
     ) -> None:
         """Write the marks of each table where they changed."""
@@ -173,7 +194,9 @@ class CompareOperator(BaseOperator):
                         one.as_of,
                         one.published_at,
                         noticed.get((one.as_of, one.published_at), utc_text(now)),
-                        remedies[table, one.as_of],
+                        remedies[table, one.as_of].remedy,
+                        remedies[table, one.as_of].under_way,
+                        one.end,
                     )
                     for one in of_table
                 ),
@@ -217,13 +240,13 @@ def assets_of(plan: MonitorPlan) -> list[Asset]:
 
 
 def _lost_problems(
-    losses: Mapping[str, tuple[Publication, ...]], remedies: Mapping[tuple[str, str], str]
+    losses: Mapping[str, tuple[Publication, ...]], remedies: Mapping[tuple[str, str], Decision]
 ) -> list[Problem]:
     return [
         Problem(
             f"lost {one.table} {one.as_of} {one.published_at}",
             f"table {one.table} as of {one.as_of} is lost, the store no longer holds it in memory: "
-            f"{remedies[one.table, one.as_of]}",
+            f"{remedies[one.table, one.as_of].remedy}",
         )
         for of_table in losses.values()
         for one in of_table
