@@ -141,7 +141,13 @@ def asset_uri(store: Store, table: str) -> str:
 
 def store_spec(store: Store) -> StoreSpec:
     """The store as the Spark jobs know it."""
-    return StoreSpec(uri=store.uri, catalog=store.catalog, namespace=store.namespace, memory_only=store.memory_only)
+    return StoreSpec(
+        uri=store.uri,
+        catalog=store.catalog,
+        namespace=store.namespace,
+        memory_only=store.memory_only,
+        replication=store.replication,
+    )
 
 
 def history_spec(history: History) -> HistorySpec:

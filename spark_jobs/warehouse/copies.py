@@ -35,7 +35,8 @@ class CopiesMissing(RetryableError):
         cause = (
             f"Alluxio has {self.workers} live worker(s): start more"
             if self.workers < self.copies
-            else "see whether Alluxio's job service, which makes them, runs beside every worker and has room for them"
+            else "see whether Alluxio's job service, which makes them, runs beside every worker and has room for them, "
+            "and restart its job master, which tries each block once; or clear the snapshot task too, which writes anew"
         )
         return (
             f"table {self.table} as of {self.as_of}: {self.files} file(s) do not have the {self.copies} copies that "

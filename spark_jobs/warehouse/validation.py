@@ -36,6 +36,7 @@ from warehouse.job_spec import (
 )
 from warehouse.publish import Published, adoptable, data_files, publish, publish_again, superseding, verify_branch
 from warehouse.records import records_of
+from warehouse.store_directory import keep_all
 from warehouse.store_files import delete_folder, read_text, write_text
 from warehouse.stored_in_memory import metadata_files, verify_in_memory, verify_published
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
@@ -89,6 +90,7 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
             outcome = _publish_again(session, of, one) if of.run.again else _publish(session, of, table, one)
         if outcome is not None:
             published.append(outcome)
+    keep_all(session, job.store)
     for line in unchanged_lines(job, published):
         print(line, flush=True)
     print(result_table(published), flush=True)

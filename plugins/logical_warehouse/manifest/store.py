@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from logical_warehouse.manifest.section import Duration, Section, refusal
+from logical_warehouse.manifest.section import Duration, Positive, Section, refusal
 
 SCHEMES = ("alluxio", "file", "hdfs", "s3a")
 ON_DISK = ("hdfs", "s3a")
@@ -35,6 +35,17 @@ def _in_memory(value: bool, info: ValidationInfo) -> bool:
     return value
 
 
+def _replicated(value: int, info: ValidationInfo) -> int:
+    uri = info.data.get("uri", "")
+    if value > 1 and uri and urlsplit(uri).scheme != "alluxio":
+        raise refusal(
+            f"{value} copies are kept by Alluxio only, and the store is {uri}",
+            allowed=["1"],
+            hint="leave it out: another kind of store has its own setting of copies",
+        )
+    return value
+
+
 class Store(Section):
     """The Iceberg catalog in which snapshots live."""
 
@@ -55,6 +66,9 @@ class Store(Section):
     memory_only: Annotated[bool, AfterValidator(_in_memory), Field(validate_default=True)] = True
     """Refuse to start where a row could reach a disk, and to publish what is not in memory only; `false` is needed for
     `hdfs://` and `s3a://`. [memory-only.md](memory-only.md) has what is asked."""
+    replication: Annotated[Positive, AfterValidator(_replicated)] = 1
+    """Copies of every file, each in the memory of another of Alluxio's workers: a snapshot is published only when they
+    exist. [loss-and-repair.md](loss-and-repair.md#copies) says what the cluster needs for it."""
     reader_grace: Duration = datetime.timedelta(hours=1)
     """How long the files of a replaced or expired snapshot stay for readers in flight."""
 

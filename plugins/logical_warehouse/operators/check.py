@@ -117,7 +117,7 @@ class CheckOperator(BaseOperator):
             ensure_settings_in_memory(store.uri, {name: str(value) for name, value in self.plan.spark.conf.items()})
         if store.web is None:
             return None
-        health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
+        health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only, replication=store.replication)
         self.log.info(
             "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / 2**20, health.capacity / 2**20
         )
@@ -176,6 +176,7 @@ class CheckOperator(BaseOperator):
             return
         # Intervals that are captured again stand beside the published ones until they have been compared.
         needed = sum((table.estimated_bytes or 0) * (1 + len(table.earlier)) for table in tables)
+        needed *= self.plan.store.replication
         if needed > health.free:
             largest = max(tables, key=lambda table: table.estimated_bytes or 0)
             raise PermanentError(

@@ -1,0 +1,157 @@
+"""Copies of every file on several workers: written at once, made again when a worker is lost, and seen to."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from logical_warehouse.store_files import AlluxioFiles
+from logical_warehouse.store_health import ask_alluxio
+from pyspark.sql import SparkSession
+from warehouse.copies import CopiesMissing, ensure_copies
+from warehouse.failures import RetryableError, StoreUnreachable, TooFewWorkers
+from warehouse.job_spec import StoreSpec
+from warehouse.jvm import jvm_of
+from warehouse.reading import read_as_of
+from warehouse.spark_conf import spark_conf
+from warehouse.store_directory import FilePlace, _client, file_places, prepare_store
+
+from local_stack.alluxio import Alluxio
+from local_stack.ports import JobPorts, Ports
+from local_stack.processes import wait_for
+from tests.spark.conftest import MEMORY_ONLY
+from tests.spark.databases import PostgresDatabase
+from tests.spark.runs import Runs
+
+pytestmark = pytest.mark.long
+
+DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
+REPLICATION = "alluxio.user.file.replication.min"
+QUICK = {
+    "alluxio.master.worker.timeout": "15sec",
+    "alluxio.master.lost.worker.detection.interval": "1sec",
+    # Seldom enough to meet hardly any file that is being written: that would be tried once, and never again.
+    "alluxio.master.replication.check.interval": "15sec",
+}
+WORKER_LIST = "alluxio.user.worker.list.refresh.interval"
+
+
+@pytest.fixture(scope="module")
+def cluster(scratch: Path) -> Iterator[Alluxio]:
+    """Three workers and the job service."""
+    servers = Alluxio(scratch / "cluster", Ports.free(), 256 << 20, QUICK, workers=3, job_ports=JobPorts.free())
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def copied_runs(cluster: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
+    store = StoreSpec(cluster.uri, catalog="copied", memory_only=MEMORY_ONLY, replication=2)
+    conf = spark_conf(store, scratch_dir="")
+    for name, value in conf.items():
+        if name.startswith("spark.sql.catalog.copied"):
+            session.conf.set(name, value)
+    # The other stores' clients are there already, with what they were made with.
+    hadoop = session._jsc.hadoopConfiguration()
+    hadoop.set(REPLICATION, conf[f"spark.hadoop.{REPLICATION}"])
+    # A job of its own has a driver of its own, which asks for the workers anew.
+    hadoop.set(WORKER_LIST, "1sec")
+    yield Runs(session, store, database)
+    hadoop.unset(REPLICATION)
+    hadoop.unset(WORKER_LIST)
+
+
+def lose_host(servers: Alluxio, number: int) -> None:
+    """The last worker, its job worker and its memory."""
+    for name in (f"worker-{number}", f"job-worker-{number}"):
+        servers.services[name].stop(stop_signal=signal.SIGKILL)
+    shutil.rmtree(servers.blocks(f"worker-{number}"))
+    wait_for(
+        lambda: len(servers.master_info()["workers"]) == number - 1,
+        "the master to notice", timeout=60, services=[servers.services["master"]],
+    )  # fmt: skip
+
+
+def places(runs: Runs) -> list[FilePlace]:
+    """Of every file of the tables, Iceberg's own too."""
+    paths = [path for table in ("events", "plates") for path in runs.files(table)]
+    assert any(path.endswith("version-hint.text") for path in paths)
+    return file_places(runs.session, runs.store, paths) or []
+
+
+def ensure_all_read(runs: Runs) -> None:
+    for number, day in enumerate(DAYS[:3]):
+        rows = read_as_of(runs.session, runs.store, "events", day)
+        assert sorted(row.id for row in rows.collect()) == list(range(10 * (number + 1)))
+        assert [row.id for row in read_as_of(runs.session, runs.store, "plates", day).collect()] == [1, 2]
+
+
+def test_every_snapshot_outlives_a_worker_and_then_another(cluster: Alluxio, copied_runs: Runs) -> None:
+    runs = copied_runs
+    assert ask_alluxio(cluster.uri, cluster.web, replication=3).workers == 3
+    with pytest.raises(RetryableError, match=r"live workers on 3 host\(s\) \(127\.0\.0\.1, .*asks for 4 copies"):
+        ask_alluxio(cluster.uri, cluster.web, replication=4)
+    runs.events(DAYS)
+    runs.database.run("CREATE TABLE plates AS SELECT generate_series(1, 2)::bigint AS id")
+    for day in DAYS[:3]:
+        runs.publish(runs.table(), day)
+        runs.publish(runs.table("plates", mode="current"), day)
+    before = places(runs)
+    assert {(place.percent, place.copies, place.pinned) for place in before} == {(100, 2, True)}
+
+    lose_host(cluster, 3)
+    ensure_all_read(runs)
+    ensure_copies(runs.session, runs.store, "events", DAYS[2], [place.path for place in before])
+    assert {place.copies for place in places(runs)} == {2}
+    assert runs.publish(runs.table(), DAYS[3]).record.in_memory in (True, None)
+
+    lose_host(cluster, 2)
+    ensure_all_read(runs)
+    with pytest.raises(CopiesMissing, match=r"file\(s\) do not have the 2 copies .* Alluxio has 1 live worker\(s\)"):
+        ensure_copies(runs.session, runs.store, "events", DAYS[2], [before[0].path], wait_seconds=0)
+    with pytest.raises((TooFewWorkers, StoreUnreachable)):
+        runs.publish(runs.table(), DAYS[3], run="again")
+    ensure_all_read(runs)
+    cluster.start()
+    assert runs.publish(runs.table(), DAYS[3], run="later").record.rows == 10
+
+
+def test_what_the_job_service_has_unpinned_is_pinned_again(cluster: Alluxio, copied_runs: Runs) -> None:
+    """It does that to a file that it has failed to copy, which then may be evicted."""
+    cluster.start()
+    runs = replace(copied_runs, store=replace(copied_runs.store, namespace="unpinned"))
+    runs.events(DAYS[:1])
+    runs.publish(runs.table(), DAYS[0])
+    paths = list(runs.files())
+
+    def pinned() -> set[bool]:
+        return {place.pinned for place in file_places(runs.session, runs.store, paths) or []}
+
+    def unpin() -> None:
+        alluxio = jvm_of(runs.session).alluxio
+        off = alluxio.grpc.SetAttributePOptions.newBuilder().setPinned(False).setReplicationMin(0).build()
+        with _client(runs.session, runs.store) as client:
+            for path in paths:
+                client.setAttribute(alluxio.AlluxioURI(urlsplit(path).path), off)
+
+    unpin()
+    assert pinned() == {False}
+    ensure_copies(runs.session, runs.store, "events", DAYS[0], paths)
+    assert pinned() == {True}
+    # Of a file that was there before copies were asked for, too.
+    left = AlluxioFiles(cluster.web, cluster.s3)
+    left.write("/warehouse/old/file", b"contents")
+    (old,) = file_places(runs.session, runs.store, [f"{cluster.uri}/old/file"]) or []
+    assert old.copies == 1
+    unpin()
+    prepare_store(runs.session, runs.store)
+    assert pinned() == {True}
+    ensure_copies(runs.session, runs.store, "old", DAYS[0], [old.path])
