@@ -31,8 +31,19 @@ def drivers(tmp_path_factory: pytest.TempPathFactory) -> DriverSwitches:
 
 
 @pytest.fixture(scope="session")
-def stack(drivers: DriverSwitches) -> Iterator[Stack]:
-    settings = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(NOTICED_SECONDS)}
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Airflow's notifiers were told, a line each."""
+    file = tmp_path_factory.mktemp("told") / "told.txt"
+    file.touch()
+    return file
+
+
+@pytest.fixture(scope="session")
+def stack(drivers: DriverSwitches, told: Path) -> Iterator[Stack]:
+    settings = {
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(NOTICED_SECONDS),
+        "WAREHOUSE_TOLD": str(told),
+    }
     with airflow_stack("e2e", HERE / "warehouse.yaml", drivers.folder, settings) as started:
         _prepare(started)
         yield started

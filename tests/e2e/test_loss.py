@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from logical_warehouse.losses import Held
 from logical_warehouse.store_contents import held_in
 from logical_warehouse.store_files import AlluxioFiles
+from logical_warehouse.store_health import browse
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
-from tests.e2e.runs import succeed
+from tests.e2e.runs import eventually, fail, succeed
 
 pytestmark = pytest.mark.long
 MONITOR = "warehouse_monitor"
@@ -31,19 +34,48 @@ def looked(api: AirflowApi) -> str:
     return api.task_log(MONITOR, run_id, "compare", 1)
 
 
-def test_a_lost_table_is_captured_again(api: AirflowApi, stack: Stack) -> None:
+def files_below(stack: Stack, path: str) -> list[dict[str, Any]]:
+    found = []
+    for entry in browse(stack.alluxio.web, path):
+        found += files_below(stack, f"{path}/{entry['name']}") if entry["isDirectory"] else [entry]
+    return found
+
+
+def lose_memory_of(stack: Stack, path: str) -> None:
+    """The worker dies, and what is started in its place finds its memory without the files in ``path``."""
+    # A file's blocks are numbered in the last 24 bits of its id; each of these has one.
+    blocks = [str(entry["id"] >> 24 << 24) for entry in files_below(stack, path)]
+    stack.alluxio.services["worker"].stop(stop_signal=signal.SIGKILL)
+    lost = [file for file in stack.alluxio.blocks().rglob("*") if file.name in blocks]
+    assert len(lost) == len(blocks) > 0
+    for file in lost:
+        file.unlink()
+    stack.alluxio.start()
+
+
+def test_a_lost_table_is_captured_again(api: AirflowApi, stack: Stack, told: Path) -> None:
     files = AlluxioFiles(stack.alluxio.web, stack.alluxio.s3)
     succeed(api, DAG, api.trigger(DAG, params={"as_of": AS_OF})["dag_run_id"], timeout=600)
     assert set(held_in(files, FOLDER, "notes").whole) == {AS_OF}
     api.set_paused(MONITOR, False)
     assert " 0 lost, 0 run(s) to bring them back" in looked(api)
 
-    files.remove(f"{FOLDER}/notes")
-    assert held_in(files, FOLDER, "notes") == Held()
+    lose_memory_of(stack, f"{FOLDER}/notes")
+    assert held_in(files, FOLDER, "notes") == Held(unreadable=True)
     log = looked(api)
-    assert f"table notes as of {AS_OF} is lost, the store no longer holds it in memory: a run of {DAG}" in log
+    assert "table notes had lost its metadata; what was left of it was removed" in log
+    sentence = f"table notes as of {AS_OF} is lost, the store no longer holds it in memory: a run of {DAG}"
+    assert sentence in log
     (repair,) = repairs_of(api)
     assert repair["state"] == "success"
     assert set(held_in(files, FOLDER, "notes").whole) == {AS_OF}
     assert " 0 lost, 0 run(s) to bring them back" in looked(api)
     assert len(repairs_of(api)) == 1
+    assert told.read_text().count(sentence) == 1
+
+
+def test_a_failed_task_is_told_of_once(api: AirflowApi, told: Path) -> None:
+    run_id = api.trigger("snapshot_missing_table", params={"as_of": AS_OF})["dag_run_id"]
+    failure = fail(api, "snapshot_missing_table", run_id)
+    lines = eventually("the notifier", lambda: [line for line in told.read_text().splitlines() if run_id in line])
+    assert lines == [f"snapshot_missing_table.check has failed in run {run_id}: {failure.message}"]

@@ -19,6 +19,7 @@ from local_stack.stack import Stack, running_stack
 from tests.support import driver_switches
 
 ROOT = Path(__file__).parents[2]
+NOTIFIERS = ROOT / "tests" / "support" / "notifiers"
 STORE_MEMORY = 512 << 20
 
 
@@ -38,7 +39,7 @@ def airflow_stack(
     variables = {
         "WAREHOUSE_MANIFEST": str(manifest),
         driver_switches.VARIABLE: str(switches),
-        "PYTHONPATH": ":".join(map(str, (ROOT / "plugins", ROOT / "spark_jobs", driver_switches.FOLDER))),
+        "PYTHONPATH": ":".join(map(str, (ROOT / "plugins", ROOT / "spark_jobs", driver_switches.FOLDER, NOTIFIERS))),
         **(settings or {}),
     }
     with running_stack(Stack(state=state, ports=Ports.free(), memory=STORE_MEMORY, variables=variables)) as started:
