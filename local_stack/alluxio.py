@@ -1,7 +1,8 @@
 """A real Alluxio on this machine: master, worker and proxy from Maven's jars, with everything in memory.
 
 Blocks, the (empty) under-store, the journal and temporary files lie under one folder of ``/dev/shm``; only logs, which
-hold paths and never data, are on disk. Sources of the property names: Alluxio 2.9's `PropertyKey`.
+hold paths and names of users and never data, are on disk. Permissions are asked for, the audit log says who asked for
+what, and the proxy runs as a user who owns nothing. Sources of the property names: Alluxio 2.9's `PropertyKey`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ _MAIN_CLASSES = {
     "proxy": "alluxio.proxy.AlluxioProxy",
 }
 _ANY_KEY = "AWS4-HMAC-SHA256 Credential=any/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+PROXY_USER = "warehouse-proxy"
+"""The proxy's own user, who has no rights: its S3 acts as the user whom the access key names, all else as this one."""
+_PROXY_FOLDER = ".alluxio_s3_api_metadata"
+AUDIT_LOG = "alluxio-audit.log"
+_MASTER_LOG4J = "log4j2-master.properties"
 _LOG4J = """\
 appender.console.type = Console
 appender.console.name = console
@@ -45,17 +51,37 @@ appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 """
+# Of the master alone: several processes cannot roll one file. Path, user, command and outcome of each request.
+_AUDIT_LOG4J = """\
+appender.audit.type = RollingFile
+appender.audit.name = audit
+appender.audit.fileName = {file}
+appender.audit.filePattern = {file}.%i
+appender.audit.layout.type = PatternLayout
+appender.audit.layout.pattern = %d{{ISO8601}} %m%n
+appender.audit.policies.type = Policies
+appender.audit.policies.size.type = SizeBasedTriggeringPolicy
+appender.audit.policies.size.size = 20MB
+appender.audit.strategy.type = DefaultRolloverStrategy
+appender.audit.strategy.max = 10
+logger.audit.name = AUDIT_LOG
+logger.audit.level = info
+logger.audit.additivity = false
+logger.audit.appenderRef.audit.ref = audit
+"""
 
 
 @dataclass(frozen=True)
 class Alluxio:
     """The three servers; ``memory`` bytes of ``/dev/shm`` at most hold blocks. ``settings``: over those of this module,
-    for tests of what must be refused."""
+    for tests of what must be refused. ``programs``: a folder with programs that the servers find before the machine's;
+    Alluxio asks ``id`` for the groups of a user."""
 
     state: Path
     ports: Ports
     memory: int = 2 << 30
     settings: Mapping[str, str] = field(default_factory=dict)
+    programs: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -79,6 +105,11 @@ class Alluxio:
         return f"http://{LOOPBACK}:{self.ports.alluxio_proxy_web}/api/v1/s3"
 
     @property
+    def audit_log(self) -> Path:
+        """Where the master writes who asked for what; older parts beside it, with numbers."""
+        return self.state / "run" / AUDIT_LOG
+
+    @property
     def services(self) -> dict[str, Service]:
         """Master, worker and proxy by these names."""
         return {name: Service(f"alluxio-{name}", self.state / "run") for name in _MAIN_CLASSES}
@@ -98,14 +129,17 @@ class Alluxio:
         for name in ("worker", "proxy", "master"):  # the others wait for the master, which is formatted meanwhile
             if not services[name].is_running():
                 if name == "master" and not self._journal.exists():
-                    self._run_cli("alluxio.cli.Format", "master")
-                services[name].start(self._command(_MAIN_CLASSES[name]), env=_environment(), cwd=self.folder)
+                    self._format()
+                services[name].start(self._server(name), env=self._environment(), cwd=self.folder)
                 if (pid := services[name].pid) is not None:
                     stop_core_dumps(pid)  # a server's core would hold blocks
 
     def wait_healthy(self, timeout: float = 90) -> None:
         """Wait for a live worker, the memory announced, and the proxy's S3."""
-        wait_for(self.is_healthy, "Alluxio's worker and proxy", timeout=timeout, services=self.services.values())
+        services = self.services
+        wait_for(self._answers, "Alluxio's master", timeout=timeout, services=[services["master"]])
+        self._make_proxy_folder()
+        wait_for(self.is_healthy, "Alluxio's worker and proxy", timeout=timeout, services=services.values())
 
     def is_healthy(self) -> bool:
         """Whether the master knows exactly one live worker with the memory configured, and S3 answers."""
@@ -164,6 +198,7 @@ class Alluxio:
         lines = (f"{key}={value}" for key, value in self._properties().items())
         (self._configuration / "alluxio-site.properties").write_text("\n".join(lines) + "\n")
         (self._configuration / "log4j2.properties").write_text(_LOG4J)
+        (self._configuration / _MASTER_LOG4J).write_text(_LOG4J + _AUDIT_LOG4J.format(file=self.audit_log))
         # In a fixed order: a wildcard's order is the file system's, and some classes are in two jars.
         jars = sorted(ensure_jars("alluxio").glob("*.jar"))
         class_path = os.pathsep.join(map(str, [self._configuration, *jars]))
@@ -195,6 +230,10 @@ class Alluxio:
             "alluxio.worker.tieredstore.level0.alias": "MEM",
             "alluxio.worker.tieredstore.level0.dirs.path": folder / "blocks",
             "alluxio.tmp.dirs": folder / "temporary",
+            # Who may read what, and who did.
+            "alluxio.security.authorization.permission.enabled": "true",
+            "alluxio.security.authorization.permission.umask": "022",
+            "alluxio.master.audit.logging.enabled": "true",
             # Lost memory is found in seconds instead of five minutes.
             "alluxio.user.block.read.retry.max.duration": "10sec",
             "alluxio.master.worker.timeout": "30sec",
@@ -211,6 +250,34 @@ class Alluxio:
             **self.settings,
         }
 
+    def _server(self, name: str) -> list[str | Path]:
+        match name:
+            case "master":
+                options = [f"-Dlog4j2.configurationFile={self._configuration / _MASTER_LOG4J}"]
+            case "proxy":
+                options = [f"-Dalluxio.security.login.username={PROXY_USER}"]
+            case _:
+                options = []
+        java, *others = self._command(_MAIN_CLASSES[name])
+        return [java, *others[:-1], *options, others[-1]]  # the last of two values of a property counts
+
+    def _answers(self) -> bool:
+        try:
+            self.master_info()
+        except OSError:
+            return False
+        return True
+
+    def _make_proxy_folder(self) -> None:
+        """The proxy makes it with its first answer, and may not."""
+        if _PROXY_FOLDER not in self._names("/"):
+            self._run_cli("alluxio.cli.fs.FileSystemShell", "mkdir", f"/{_PROXY_FOLDER}/uploads")
+
+    def _names(self, folder: str) -> list[str]:
+        url = f"{self.web}/api/v1/master/webui_browse?path={folder}&offset=0&limit=100"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
+            return [entry["name"] for entry in json.load(answer).get("fileInfos") or ()]
+
     def _command(self, main_class: str, *arguments: str) -> list[str | Path]:
         folder, configuration = self.folder, self._configuration
         return [
@@ -224,15 +291,22 @@ class Alluxio:
             f"@{self._class_path_file}", main_class, *arguments,
         ]  # fmt: skip
 
+    def _format(self) -> None:
+        try:
+            self._run_cli("alluxio.cli.Format", "master")
+        except StackError:
+            shutil.rmtree(self._journal, ignore_errors=True)
+            raise
+
     def _run_cli(self, main_class: str, *arguments: str) -> None:
         done = subprocess.run(
-            self._command(main_class, *arguments), env=_environment(), cwd=self.folder,
+            self._command(main_class, *arguments), env=self._environment(), cwd=self.folder,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         if done.returncode:
-            shutil.rmtree(self._journal, ignore_errors=True)
             raise StackError(f"{main_class} failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
+    def _environment(self) -> dict[str, str]:
+        folders = [str(self.programs)] if self.programs is not None else []
+        path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+        return {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC"}

@@ -16,6 +16,7 @@ from pyspark.errors import (
     PySparkException,
 )
 
+from warehouse.access_failures import NotAllowed
 from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable
 from warehouse.sql_states import Cause, source_failure
 
@@ -26,6 +27,11 @@ UNREACHABLE = re.compile(
     r"UnavailableException|Failed to connect to (?:remote )?(?:master|server)|No available Alluxio worker"
     r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])",
     re.IGNORECASE,
+)
+DENIED = re.compile(
+    r"Permission denied: user=(?P<user>[^,\s]+), access=(?P<access>\S+?),"
+    r" (?:path=(?P<path>\S+): failed at \S+, inode owner=\S*, inode group=(?P<group>\S*), inode mode="  # Alluxio
+    r"|inode=\"(?P<inode>[^\"]+)\":[^:\s]+:(?P<inode_group>[^:\s]+):)"  # HDFS
 )
 LOST = re.compile(r"is not available in (?:alluxio|any)|Block \d+ is unavailable|UnavailableBlock", re.IGNORECASE)
 
@@ -94,6 +100,8 @@ def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError |
     """The failure that a chain of Java exceptions from the store's file system means, or None for another origin."""
     for cause in reversed(chain):
         text = f"{cause.class_name}: {cause.message}"
+        if (denied := DENIED.search(text)) is not None:
+            return _not_allowed(denied, table)
         if FULL.search(text):
             return StoreFull(uri, table)
         if LOST.search(text):
@@ -101,3 +109,9 @@ def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError |
         if UNREACHABLE.search(text):
             return StoreUnreachable(uri)
     return None
+
+
+def _not_allowed(denied: re.Match[str], table: str | None) -> NotAllowed:
+    path, group = denied["path"] or denied["inode"], denied["group"] or denied["inode_group"]
+    writes = "w" in denied["access"].lower()
+    return NotAllowed(denied["user"], path, "write to" if writes else "read", table, group or None)
