@@ -65,6 +65,11 @@ test-e2e: setup ## run the tests against a running Airflow, its scheduler and al
 test-faults: setup ## kill everything at every point, and print what became of it (takes half an hour)
 	$(PYTHON) -m pytest tests/faults
 
+.PHONY: test-canary
+test-canary: setup ## run the whole chain on values that nobody else could write, and search every disk for them (takes minutes)
+	$(PYTHON) -m pytest tests/canary
+	$(PYTHON) -m pytest -m long tests/spark/test_disk_controls.py
+
 .PHONY: test-long
 test-long: setup ## run the long versions of the tests
 	$(PYTHON) -m pytest -m long tests/spark

@@ -1,7 +1,8 @@
 """A real Alluxio on this machine: master, workers and proxy from Maven's jars, with everything in memory.
 
 Blocks, the (empty) under-store, the journal and temporary files lie under one folder of ``/dev/shm``; only logs, which
-hold paths and never data, are on disk. Sources of the property names: Alluxio 2.9's `PropertyKey`.
+hold paths and names of users and never data, are on disk. Permissions are asked for, the audit log says who asked for
+what, and the proxy runs as a user who owns nothing. Sources of the property names: Alluxio 2.9's `PropertyKey`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ _MAIN_CLASSES = {
 }
 _ADDRESSES = ("hostname", "bind.host", "web.hostname", "web.bind.host")
 _ANY_KEY = "AWS4-HMAC-SHA256 Credential=any/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+PROXY_USER = "warehouse-proxy"
+"""The proxy's own user, who has no rights: its S3 acts as the user whom the access key names, all else as this one."""
+_PROXY_FOLDER = ".alluxio_s3_api_metadata"
+AUDIT_LOG = "alluxio-audit.log"
+_MASTER_LOG4J = "log4j2-master.properties"
 _LOG4J = """\
 appender.console.type = Console
 appender.console.name = console
@@ -48,12 +54,31 @@ appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 """
+# Of the master alone: several processes cannot roll one file. Path, user, command and outcome of each request.
+_AUDIT_LOG4J = """\
+appender.audit.type = RollingFile
+appender.audit.name = audit
+appender.audit.fileName = {file}
+appender.audit.filePattern = {file}.%i
+appender.audit.layout.type = PatternLayout
+appender.audit.layout.pattern = %d{{ISO8601}} %m%n
+appender.audit.policies.type = Policies
+appender.audit.policies.size.type = SizeBasedTriggeringPolicy
+appender.audit.policies.size.size = 20MB
+appender.audit.strategy.type = DefaultRolloverStrategy
+appender.audit.strategy.max = 10
+logger.audit.name = AUDIT_LOG
+logger.audit.level = info
+logger.audit.additivity = false
+logger.audit.appenderRef.audit.ref = audit
+"""
 
 
 @dataclass(frozen=True)
 class Alluxio:
     """The servers; ``memory`` bytes of ``/dev/shm`` at most hold the blocks of a worker. ``settings``: over those of
-    this module, for tests of what must be refused.
+    this module, for tests of what must be refused. ``programs``: a folder with programs that the servers find before
+    the machine's; Alluxio asks ``id`` for the groups of a user.
 
     ``workers``: several stand each on a loopback address of its own, 127.0.0.1, 127.0.0.2 and so on, since Alluxio
     keeps the copies of a block on different hosts; and with the job service, which copies what a lost worker held.
@@ -65,6 +90,7 @@ class Alluxio:
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     job_ports: JobPorts = field(default_factory=JobPorts)
+    programs: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -86,6 +112,11 @@ class Alluxio:
     def s3(self) -> str:
         """The proxy's S3 endpoint; the first folder of a path is the bucket, any key is accepted."""
         return f"http://{LOOPBACK}:{self.ports.alluxio_proxy_web}/api/v1/s3"
+
+    @property
+    def audit_log(self) -> Path:
+        """Where the master writes who asked for what; older parts beside it, with numbers."""
+        return self.state / "run" / AUDIT_LOG
 
     @property
     def services(self) -> dict[str, Service]:
@@ -120,14 +151,17 @@ class Alluxio:
         ):  # the others wait for the master, which is formatted meanwhile
             if not services[name].is_running():
                 if name == "master" and not self._journal.exists():
-                    self._run_cli("alluxio.cli.Format", "master")
-                services[name].start(self._command_of(name), env=_environment(), cwd=self.folder)
+                    self._format()
+                services[name].start(self._command_of(name), env=self._environment(), cwd=self.folder)
                 if (pid := services[name].pid) is not None:
                     stop_core_dumps(pid)  # a server's core would hold blocks
 
     def wait_healthy(self, timeout: float = 90) -> None:
         """Wait for live workers, the memory announced, and the proxy's S3."""
-        wait_for(self.is_healthy, "Alluxio's workers and proxy", timeout=timeout, services=self.services.values())
+        services = self.services
+        wait_for(self._answers, "Alluxio's master", timeout=timeout, services=[services["master"]])
+        self._make_proxy_folder()
+        wait_for(self.is_healthy, "Alluxio's workers and proxy", timeout=timeout, services=services.values())
 
     def is_healthy(self) -> bool:
         """Whether the master knows exactly the live workers configured, with their memory, and S3 answers."""
@@ -198,6 +232,7 @@ class Alluxio:
         lines = (f"{key}={value}" for key, value in self._properties().items())
         (self._configuration / "alluxio-site.properties").write_text("\n".join(lines) + "\n")
         (self._configuration / "log4j2.properties").write_text(_LOG4J)
+        (self._configuration / _MASTER_LOG4J).write_text(_LOG4J + _AUDIT_LOG4J.format(file=self.audit_log))
         # In a fixed order: a wildcard's order is the file system's, and some classes are in two jars.
         jars = sorted(ensure_jars("alluxio").glob("*.jar"))
         class_path = os.pathsep.join(map(str, [self._configuration, *jars]))
@@ -231,6 +266,10 @@ class Alluxio:
             "alluxio.worker.tieredstore.level0.alias": "MEM",
             "alluxio.worker.tieredstore.level0.dirs.path": self.blocks(),
             "alluxio.tmp.dirs": folder / "temporary",
+            # Who may read what, and who did.
+            "alluxio.security.authorization.permission.enabled": "true",
+            "alluxio.security.authorization.permission.umask": "022",
+            "alluxio.master.audit.logging.enabled": "true",
             # Lost memory is found in seconds instead of five minutes.
             "alluxio.user.block.read.retry.max.duration": "10sec",
             "alluxio.master.worker.timeout": "30sec",
@@ -267,12 +306,39 @@ class Alluxio:
         """Of a server; a worker's own address and folder are properties of its process."""
         server, _, number = name.partition("worker-")
         if not number:
-            return self._command(_MAIN_CLASSES[name])
+            return self._command(_MAIN_CLASSES[name], options=self._own_options(name))
         address = f"127.0.0.{number}"
         own = {f"alluxio.{kind}.{what}": address for kind in ("worker", "job.worker") for what in _ADDRESSES}
         own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
         options = [f"-D{key}={value}" for key, value in own.items()]
         return self._command(_MAIN_CLASSES[f"{server}worker"], options=options)
+
+    def _own_options(self, name: str) -> list[str]:
+        """Properties of one server alone; the last of two values of a property counts."""
+        match name:
+            case "master":
+                return [f"-Dlog4j2.configurationFile={self._configuration / _MASTER_LOG4J}"]
+            case "proxy":
+                return [f"-Dalluxio.security.login.username={PROXY_USER}"]
+            case _:
+                return []
+
+    def _answers(self) -> bool:
+        try:
+            self.master_info()
+        except OSError:
+            return False
+        return True
+
+    def _make_proxy_folder(self) -> None:
+        """The proxy makes it with its first answer, and may not."""
+        if _PROXY_FOLDER not in self._names("/"):
+            self._run_cli("alluxio.cli.fs.FileSystemShell", "mkdir", f"/{_PROXY_FOLDER}/uploads")
+
+    def _names(self, folder: str) -> list[str]:
+        url = f"{self.web}/api/v1/master/webui_browse?path={folder}&offset=0&limit=100"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
+            return [entry["name"] for entry in json.load(answer).get("fileInfos") or ()]
 
     def _command(self, main_class: str, *arguments: str, options: Sequence[str] = ()) -> list[str | Path]:
         folder, configuration = self.folder, self._configuration
@@ -287,14 +353,25 @@ class Alluxio:
             f"@{self._class_path_file}", main_class, *arguments,
         ]  # fmt: skip
 
+    def _format(self) -> None:
+        try:
+            self._run_cli("alluxio.cli.Format", "master")
+        except StackError:
+            shutil.rmtree(self._journal, ignore_errors=True)
+            raise
+
     def _run_cli(self, main_class: str, *arguments: str) -> None:
         done = subprocess.run(
-            self._command(main_class, *arguments), env=_environment(), cwd=self.folder,
+            self._command(main_class, *arguments), env=self._environment(), cwd=self.folder,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         if done.returncode:
-            shutil.rmtree(self._journal, ignore_errors=True)
             raise StackError(f"{main_class} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+    def _environment(self) -> dict[str, str]:
+        folders = [str(self.programs)] if self.programs is not None else []
+        path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+        return {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC"}
 
 
 def _answer(url: str) -> Any:
@@ -314,7 +391,3 @@ def _has_heard_of(worker: dict[str, Any]) -> bool:
     except OSError:
         return False
     return bool(worker["lastContactSec"] < up_seconds)
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}

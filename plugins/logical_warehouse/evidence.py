@@ -11,8 +11,10 @@ from pathlib import Path
 
 from warehouse.failures import PermanentError
 from warehouse.job_spec import SnapshotRecord
+from warehouse.retention import AS_OF_COLUMN
 
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ask_airflow
+from logical_warehouse.audit_log import Reader, log_lines, readers
 from logical_warehouse.intervals import NotAnAsOf
 from logical_warehouse.manifest import Manifest, load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
@@ -44,6 +46,7 @@ class StoredNow:
 class Evidence:
     """``state``: ``published``, ``expired`` or ``never published``. ``record``: of the published snapshot, or the last
     that Airflow was told of; ``published``: every time that one was. ``now``: None where the store cannot be asked.
+    ``readers``: who asked for its files, None where no audit log was given.
     """
 
     table: str
@@ -54,6 +57,7 @@ class Evidence:
     ended: tuple[Ended, ...]
     now: StoredNow | None
     trainings: tuple[TrainedModel, ...]
+    readers: tuple[Reader, ...] | None = None
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,6 +67,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("table", help="a table of the manifest")
     parser.add_argument("as_of", help="the as-of date, 2013-06-01")
+    parser.add_argument("--audit-log", type=Path, help="that of Alluxio's master: who asked for the snapshot's files")
     parser.add_argument("--json", action="store_true", help="for a machine")
     parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
     parser.set_defaults(execute=_evidence)
@@ -82,6 +87,10 @@ def _evidence(arguments: argparse.Namespace) -> int:
         [training_dag_id(name) for name in manifest.trainings],
     )
     found = gather(manifest, arguments.table, as_of, history)
+    if arguments.audit_log is not None:
+        part = f"/data/{AS_OF_COLUMN}={as_of}/" if found.record and found.record.history == "interval" else "/data/"
+        folder = f"{tables_path(plan.store)}/{arguments.table}"
+        found = dataclasses.replace(found, readers=readers(log_lines(arguments.audit_log), folder, part))
     if arguments.json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
     else:
@@ -171,6 +180,11 @@ def lines(found: Evidence) -> Iterator[tuple[str, str]]:
         yield "read by training", f"{model.training} as of {model.as_of}, {run}: {where}"
     if not found.trainings:
         yield "read by training", "none that is known"
+    for reader in found.readers or ():
+        refused = f", refused {reader.refused:,} times" if reader.refused else ""
+        yield "audit log", f"{reader.user}: {reader.allowed:,} requests{refused}, {reader.first} to {reader.last}"
+    if found.readers == ():
+        yield "audit log", "nobody asked for its files"
 
 
 def _captured(record: SnapshotRecord) -> Iterator[tuple[str, str]]:
@@ -204,8 +218,17 @@ def _protected(found: Evidence, record: SnapshotRecord) -> Iterator[tuple[str, s
         state = f"{found.now.on_disk} of {found.now.files} files NOT" if found.now.on_disk else "yes"
         pinned = "pinned" if found.now.pinned else "NOT pinned"
         yield "in memory only", f"{state}, now ({found.now.files} files of the table, {pinned})"
+    yield "allowed to read", f"{_readers(record)}, when published"
     if found.now is not None:
         yield "allowed to read", f"now: {found.now.owner}:{found.now.group} {found.now.mode}"
+
+
+def _readers(record: SnapshotRecord) -> str:
+    if record.access is None:
+        return "as the store was, since the manifest did not say"
+    if record.access.group is None:
+        return "everyone who reaches the store"
+    return f"group {record.access.group}"
 
 
 def _named(columns: object) -> str:

@@ -25,6 +25,7 @@ from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
 from warehouse.store_directory import prepare_store
 from warehouse.store_files import delete_folder, write_text
+from warehouse.table_access import limit_beside, limit_table
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _branch_off(session: SparkSession, job: SnapshotJob, store_ready: Future[Non
     """Make the run branch; as :func:`ensure_table`."""
     store_ready.result()
     table = read.table
+    limit_table(session, job.store, table)
     with store_errors(job.store.uri, table.name):
         schema_id = ensure_table(session, job.store, table, read.schema, source=job.source, interval=job.interval)
         make_run_branch(session, job.store, job.run, table.name)
@@ -154,7 +156,7 @@ def _capture(
     path = ""
     if table.validate != "count":
         with store_errors(job.store.uri, table.name):
-            path = _keep_fingerprint(session, job, table.name, fingerprint)
+            path = _keep_fingerprint(session, job, table, fingerprint)
     seconds = round(time.monotonic() - started, 3)
     what = f"{table.name}, {job.interval.as_of} again" if job.run.again else table.name
     print(
@@ -193,13 +195,14 @@ def _write_from_splits(
         )
 
 
-def _keep_fingerprint(session: SparkSession, job: SnapshotJob, table: str, fingerprint: TableFingerprint) -> str:
-    """Write it into the store, beside the rows, since ranges are values of the data; its path.
+def _keep_fingerprint(session: SparkSession, job: SnapshotJob, table: TableSpec, fingerprint: TableFingerprint) -> str:
+    """Write it into the store, for those who may read the rows, since ranges are values of the data; its path.
 
     What earlier tries of the run left is removed, as their run branches are.
     """
-    folder = job.store.fingerprint_folder(job.run, table, job.interval.as_of)
+    folder = job.store.fingerprint_folder(job.run, table.name, job.interval.as_of)
     delete_folder(session, folder)
+    limit_beside(session, job.store, table, folder)
     path = f"{folder}/try{job.run.attempt}.json"
     write_text(session, path, to_json(fingerprint))
     return path

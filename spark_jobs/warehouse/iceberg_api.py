@@ -31,7 +31,10 @@ NO_SUCH_TABLE = "org.apache.iceberg.exceptions.NoSuchTableException"
 
 
 def load_table(session: SparkSession, identifier: str) -> Any | None:
-    """The current ``org.apache.iceberg.Table``, or None where the catalog has none of that name."""
+    """The current ``org.apache.iceberg.Table``, or None where the catalog has none of that name.
+
+    :raises Py4JJavaError: this user may not read the table, too.
+    """
     jvm = jvm_of(session)
     catalog, *names = identifier.split(".")
     java_names = java_array(session, jvm.java.lang.String, len(names))
@@ -45,7 +48,11 @@ def load_table(session: SparkSession, identifier: str) -> Any | None:
     except Py4JJavaError as error:
         if java_class_name(error) != NO_SUCH_TABLE:
             raise
-        return None
+    # Iceberg takes metadata that it may not read for a table that is not there.
+    location = session.conf.get(f"spark.sql.catalog.{catalog}.warehouse")
+    metadata = jvm.org.apache.hadoop.fs.Path("/".join((str(location), *names, "metadata")))
+    metadata.getFileSystem(session._jsc.hadoopConfiguration()).exists(metadata)
+    return None
 
 
 def load_existing_table(session: SparkSession, store: StoreSpec, name: str) -> Any:

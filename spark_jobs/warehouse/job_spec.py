@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from warehouse.access_spec import AccessSpec as AccessSpec
 from warehouse.fingerprints import ValidateMode as ValidateMode
 from warehouse.forgotten import Forgotten as Forgotten
 from warehouse.spec_json import SPEC_VERSION as SPEC_VERSION
@@ -216,6 +217,7 @@ class TableSpec:
     (``history.lookback``).
     ``validate``: how what is stored is compared with the source.
     ``key_checks``: of each connection whose password is the key of a mask, what tells that key from another.
+    ``access``: who may read it; None where the manifest does not say, and the store stays as it is.
     """
 
     name: str
@@ -235,6 +237,7 @@ class TableSpec:
     validate: ValidateMode = "columns"
     schema_policy: SchemaPolicy = "additive"
     key_checks: dict[str, str] = field(default_factory=dict)
+    access: AccessSpec | None = None
 
     @property
     def masked(self) -> dict[str, str]:
@@ -341,6 +344,7 @@ class SnapshotRecord:
     ``forgotten``: rows that were removed since, the earliest removal first; ``rows``, ``bytes``, ``files`` and
     ``digest`` are then of what is left, and ``fingerprint`` is empty.
     ``masked``: column → mask, ``classification``: column → label, as they were when it was captured.
+    ``access``: who the manifest lets read it then; None where it does not say.
     """
 
     table: str
@@ -372,6 +376,7 @@ class SnapshotRecord:
     forgotten: tuple[Forgotten, ...] = ()
     masked: dict[str, str] = field(default_factory=dict)
     classification: dict[str, str] = field(default_factory=dict)
+    access: AccessSpec | None = None
     version: int = SPEC_VERSION
 
     @property

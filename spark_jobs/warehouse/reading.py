@@ -25,6 +25,7 @@ from warehouse.job_spec import InputRead, InputSpec, SnapshotRecord, StoreSpec
 from warehouse.lost_marks import LostMark, lost
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.table_access import readable_tables
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _load(session: SparkSession, store: StoreSpec, table: str) -> tuple[Listing,
     listing = listing_with_metadata(session, store, table)
     loaded = load_table(session, store.identifier(table))
     if loaded is None:
-        raise UnknownTable(table, _known_tables(session, store))
+        raise UnknownTable(table, readable_tables(session, store))
     return listing, loaded
 
 
@@ -328,13 +329,6 @@ def _keep(session: SparkSession, store: StoreSpec, found: Resolved, name: str) -
 
     with store_errors(store.uri, found.table):
         commit_with_retries(change)
-
-
-def _known_tables(session: SparkSession, store: StoreSpec) -> tuple[str, ...]:
-    if not session.catalog.databaseExists(quoted(f"{store.catalog}.{store.namespace}")):
-        return ()
-    rows = session.sql(f"SHOW TABLES IN {quoted(f'{store.catalog}.{store.namespace}')}").collect()
-    return tuple(sorted(row.tableName for row in rows))
 
 
 def _store(store: StoreSpec | str) -> StoreSpec:

@@ -56,7 +56,9 @@ def prepare_store(session: SparkSession, store: StoreSpec) -> None:
     with store_errors(store.uri):
         path = jvm_of(session).org.apache.hadoop.fs.Path(store.uri)
         file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
-        file_system.mkdirs(path)
+        # Alluxio wants the right to write into the parent, even where there is nothing left to make (seen with 2.9.4).
+        if not file_system.exists(path):
+            file_system.mkdirs(path)
         if path.toUri().getScheme() == "alluxio":
             with _client(session, store) as client:
                 directory = jvm_of(session).alluxio.AlluxioURI(path.toUri().getPath())

@@ -308,6 +308,7 @@ def _record(
         in_memory=in_memory,
         masked=table.masked,
         classification=table.classification,
+        access=table.access,
     )
 
 

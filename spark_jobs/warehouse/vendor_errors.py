@@ -16,6 +16,7 @@ from pyspark.errors import (
     PySparkException,
 )
 
+from warehouse.access_failures import NotAllowed
 from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
 from warehouse.sql_states import Cause, source_failure
 
@@ -96,6 +97,8 @@ def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError |
     """The failure that a chain of Java exceptions from the store's file system means, or None for another origin."""
     for cause in reversed(chain):
         text = f"{cause.class_name}: {cause.message}"
+        if (denied := DENIED.search(text)) is not None:
+            return _not_allowed(denied, table)
         if FEW_WORKERS.search(text):
             return TooFewWorkers(uri)
         if FULL.search(text):
@@ -105,3 +108,9 @@ def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError |
         if UNREACHABLE.search(text):
             return StoreUnreachable(uri)
     return None
+
+
+def _not_allowed(denied: re.Match[str], table: str | None) -> NotAllowed:
+    path, group = denied["path"] or denied["inode"], denied["group"] or denied["inode_group"]
+    writes = "w" in denied["access"].lower()
+    return NotAllowed(denied["user"], path, "write to" if writes else "read", table, group or None)

@@ -7,12 +7,15 @@ import hmac
 from typing import Any
 
 import pytest
+from logical_warehouse.store_files import AlluxioFiles
 from pyspark.sql import SparkSession
+from warehouse.failures import PermanentError
 from warehouse.job_spec import SnapshotResult, StoreSpec, TrainResult, ValidateResult, from_json
 from warehouse.reading import read_as_of
 
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi
+from local_stack.alluxio import WAREHOUSE
 from local_stack.stack import Stack
 from tests.e2e.conftest import MASK_KEY
 from tests.e2e.runs import events_of, eventually, fail, state_of, succeed, trainings_of
@@ -85,6 +88,19 @@ def test_masked_columns_are_masked_and_every_event_says_so(
         carrier: hmac.new(MASK_KEY.encode(), name.encode(), hashlib.sha256).hexdigest()
         for carrier, name in clear.items()
     }
+
+
+def test_a_table_for_a_group_is_kept_for_it(api: AirflowApi, reference: dict[str, Any], stack: Stack) -> None:
+    """What Airflow's own tasks need of it, they have read."""
+    (event,) = events_of(api, "airlines")
+    assert event["extra"]["access"] == {"group": "airline-analysts"}
+    assert events_of(api, "planes")[0]["extra"]["access"] is None
+    outsider = AlluxioFiles(stack.alluxio.web, stack.alluxio.s3)
+    outsider.user = "mallory"
+    folder = f"{WAREHOUSE}/snapshots"
+    assert outsider.read(f"{folder}/planes/metadata/version-hint.text")
+    with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
+        outsider.read(f"{folder}/airlines/metadata/version-hint.text")
 
 
 def test_a_backfill_trains_once_per_common_day(api: AirflowApi, backfilled: dict[str, list[dict[str, Any]]]) -> None:

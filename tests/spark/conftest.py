@@ -25,6 +25,7 @@ from local_stack.preflight import swap_devices
 from tests.spark.databases import Database, MariadbDatabase, PostgresDatabase
 from tests.spark.runs import Runs
 from tests.spark.submits import packaged_library
+from tests.support.alluxio_users import program_folder
 
 ALLUXIO_MEMORY = 512 << 20
 REQUIRE_MARIADB = "WAREHOUSE_REQUIRE_MARIADB" in os.environ
@@ -65,7 +66,7 @@ def ports() -> Ports:
 
 @pytest.fixture(scope="session")
 def alluxio(scratch: Path, ports: Ports) -> Iterator[Alluxio]:
-    servers = Alluxio(scratch / "alluxio", ports, ALLUXIO_MEMORY)
+    servers = Alluxio(scratch / "alluxio", ports, ALLUXIO_MEMORY, programs=program_folder(scratch / "programs"))
     try:
         servers.start()
         yield servers

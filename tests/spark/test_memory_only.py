@@ -8,13 +8,10 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
@@ -28,11 +25,11 @@ from warehouse.spark_conf import spark_conf
 from warehouse.stored_in_memory import metadata_files, verify_published
 
 from local_stack.alluxio import Alluxio
-from local_stack.ports import LOOPBACK, Ports, free_port
+from local_stack.ports import LOOPBACK, Ports
 from local_stack.preflight import swap_devices
-from local_stack.processes import Service, wait_for
 from tests.spark.runs import Runs
 from tests.spark.submits import spark_submit, submit
+from tests.support.spark_cluster import spark_cluster
 
 pytestmark = pytest.mark.skipif(bool(swap_devices()), reason=f"this machine swaps to {', '.join(swap_devices())}")
 
@@ -128,42 +125,6 @@ def test_the_executor_with_its_scratch_on_a_disk_is_found(library: Path, job_scr
     )
     # One that was not there when the job began.
     assert f"LATER rows could reach a disk, which store.memory_only refuses: {findings[0]}; no row was" in done.stdout
-
-
-@contextmanager
-def spark_cluster(folder: Path, scratches: tuple[Path, ...]) -> Iterator[str]:
-    """A standalone master with a worker of one core for each folder of scratch; its URL."""
-    home, port = Path(pyspark.__file__).parent, free_port()
-    url = f"spark://{LOOPBACK}:{port}"
-    environment = {
-        **os.environ,
-        "SPARK_HOME": str(home),
-        "SPARK_DAEMON_MEMORY": "128m",
-        "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-    }
-    spark_class = home / "bin" / "spark-class"
-    master = Service("spark-master", folder)
-    workers = [Service(f"spark-worker-{number}", folder) for number in range(len(scratches))]
-    try:
-        package = "org.apache.spark.deploy"
-        arguments = ["--host", LOOPBACK, "--port", str(port), "--webui-port", "0"]
-        master.start([spark_class, f"{package}.master.Master", *arguments], env=environment)
-        for worker, scratch in zip(workers, scratches, strict=True):
-            scratch.mkdir()
-            arguments = ["--host", LOOPBACK, "--cores", "1", "--memory", "600m", "--webui-port", "0"]
-            arguments += ["--work-dir", str(folder / worker.name)]
-            worker.start(
-                [spark_class, f"{package}.worker.Worker", *arguments, url],
-                env=environment | {"SPARK_LOCAL_DIRS": str(scratch)},
-            )
-        wait_for(
-            lambda: master.log.read_text().count("Registering worker") == len(workers),
-            "the workers", timeout=60, services=[master, *workers],
-        )  # fmt: skip
-        yield url
-    finally:
-        for service in (*workers, master):
-            service.stop()
 
 
 def test_a_record_says_that_all_of_the_snapshot_is_in_memory(runs: Runs) -> None:

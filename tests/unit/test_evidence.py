@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from logical_warehouse import evidence
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ended_in, record_of
+from logical_warehouse.audit_log import Reader
 from logical_warehouse.cli import main
 from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
 from logical_warehouse.forgetting import result_lines, under_way_line
 from logical_warehouse.manifest import Manifest, load_manifest
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
+from warehouse.access_spec import AccessSpec
 from warehouse.forget_spec import ForgetResult, ForgottenDate
 from warehouse.forgotten import Forgotten
 from warehouse.job_spec import (
@@ -121,9 +123,21 @@ def test_what_alluxio_says_now(manifest: Manifest, monkeypatch: pytest.MonkeyPat
     now = evidence._now("http://web", "/w/snapshots/orders")
     assert now == StoredNow(4, 2, True, "jobs", "analysts", "drwxr-x---")
     assert evidence._now("http://web", "/w/snapshots/gone") is None
-    text = said(Evidence("orders", DAY, "published", record(in_memory=True), (), (), now, ()))
+    text = said(
+        Evidence("orders", DAY, "published", record(in_memory=True, access=AccessSpec("analysts")), (), (), now, ())
+    )
     assert text["in memory only"] == ["yes, when published", "2 of 4 files NOT, now (4 files of the table, pinned)"]
-    assert text["allowed to read"] == ["now: jobs:analysts drwxr-x---"]
+    assert text["allowed to read"] == ["group analysts, when published", "now: jobs:analysts drwxr-x---"]
+    assert "audit log" not in text
+
+
+def test_who_asked_for_it_by_the_audit_log() -> None:
+    asked = (Reader("ana", 1200, 0, "10:00", "11:00"), Reader("mallory", 0, 3, "10:30", "10:31"))
+    found = Evidence("orders", DAY, "published", record(), (), (), None, (), asked)
+    assert said(found)["audit log"] == [
+        "ana: 1,200 requests, 10:00 to 11:00", "mallory: 0 requests, refused 3 times, 10:30 to 10:31",
+    ]  # fmt: skip
+    assert said(dataclasses.replace(found, readers=()))["audit log"] == ["nobody asked for its files"]
 
 
 def test_one_that_retention_ended(manifest: Manifest, store: Path) -> None:
@@ -222,3 +236,17 @@ def test_what_is_refused_before_anything_is_asked(
     path.write_text(MANIFEST.format(store="/dev/shm/none"))
     assert main([*arguments, "--manifest", str(path)]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_the_command_reads_an_audit_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, log = tmp_path / "warehouse.yaml", tmp_path / "audit.log"
+    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    log.write_text(
+        "2013-06-02T10:00:00,000 succeeded=true\tallowed=true\tugi=ana,analysts (AUTH=SIMPLE)\tip=/127.0.0.1:1\t"
+        "cmd=getFileInfo\tsrc=/dev/shm/none/snapshots/orders/data/1.parquet\tdst=null\n"
+    )
+    monkeypatch.setattr(evidence, "ask_airflow", lambda *arguments: AirflowHistory())
+    assert main(["evidence", "orders", DAY, "--audit-log", str(log), "--manifest", str(path)]) == 1  # never published
+    assert "ana: 1 requests, 2013-06-02T10:00:00,000 to 2013-06-02T10:00:00,000" in capsys.readouterr().out

@@ -112,6 +112,7 @@ def resolve_table(
         schema_policy=_first(inherited("schema_policy", config, defaults), "additive"),
         freshness=inherited("freshness", config, defaults),
         require_classification=_first(inherited("require_classification", config, defaults), False),
+        access=inherited("access", config, defaults),
         **_task_settings(config, defaults),
     ), found
 

@@ -11,6 +11,7 @@ from warehouse.fingerprints import ValidateMode
 from warehouse.job_spec import SchemaPolicy
 
 from logical_warehouse.intervals import Schedule
+from logical_warehouse.manifest.access import Access
 from logical_warehouse.manifest.columns import Columns
 from logical_warehouse.manifest.history import History, HistoryConfig
 from logical_warehouse.manifest.section import (
@@ -110,6 +111,9 @@ class Defaults(Section):
     """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
     require_classification: bool | None = None
     """Whether a column without a label in `columns.classification` is refused."""
+    access: Access | None = None
+    """Who may read the snapshots: the members of a group, or `everyone` who reaches the store; unset, the store is left
+    as it is. [access.md](access.md)"""
     retries: NotNegative | None = DEFAULT_RETRIES
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = DEFAULT_RETRY_DELAY
@@ -161,6 +165,9 @@ class TableConfig(Section):
     """How long after the end of an interval its snapshot is published at the latest; later, notifiers are told."""
     require_classification: bool | None = None
     """Whether a column without a label in `columns.classification` is refused."""
+    access: Access | None = None
+    """Who may read the snapshots: the members of a group, or `everyone` who reaches the store; unset, the store is left
+    as it is. [access.md](access.md)"""
     retries: NotNegative | None = None
     """How often a task is tried again after a failure that may pass."""
     retry_delay: Duration | None = None
@@ -195,6 +202,7 @@ class Table:
     checks: Checks = Checks()  # noqa: RUF009 - frozen
     schema_policy: SchemaPolicy = "additive"
     require_classification: bool = False
+    access: Access | None = None
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY
     freshness: datetime.timedelta | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,9 +28,9 @@ def read_answer(store: Store, path: str) -> JobAnswer:
 
     try:
         if urlsplit(path).scheme == "alluxio":
-            # Alluxio's proxy takes any key: it has no authentication of its own. A bucket is a top-level folder.
+            # The key names the user, whom Alluxio's proxy believes. A bucket is a top-level folder.
             files = fsspec.filesystem(
-                "s3", key="warehouse", secret="warehouse", endpoint_url=store.s3, use_listings_cache=False  # noqa: S106
+                "s3", key=getpass.getuser(), secret="warehouse", endpoint_url=store.s3, use_listings_cache=False  # noqa: S106
             )  # fmt: skip
             text = files.cat_file(urlsplit(path).path.lstrip("/"))
         else:

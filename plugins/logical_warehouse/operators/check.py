@@ -157,6 +157,7 @@ class CheckOperator(BaseOperator):
             validate=table.validation,
             schema_policy=table.schema_policy,
             key_checks={connection: MaskKey(connection, secret).check for connection, secret in secrets.items()},
+            access=None if table.access is None else table.access.spec,
         )
 
     def _warn_of_unknown_tables(self) -> None:

@@ -13,7 +13,7 @@ from tests.unit.manifest.conftest import Load
 
 TABLE_KEYS = (
     "table, history, description, source, owner, tags, schedule, start, end, group, split, columns, filter, schema, "
-    "retention, validate, checks, freshness, require_classification, retries, retry_delay"
+    "retention, validate, checks, freshness, require_classification, access, retries, retry_delay"
 )
 HISTORY_FORMS = (
     "current, {current: {lateness: 12h}}, {interval: {column: …}}, {valid_between: {from: …, to: …}}, time_travel, "
@@ -74,6 +74,12 @@ def messages(load: Load, *args: object, **kwargs: object) -> list[str]:
         ("    require_classification: true\n    columns: {include: [day, b], classification: {day: public}}", f"m.yaml:11: tables.flights.columns.classification: 'b' has no label, and require_classification is set; allowed: {LABELS}"),
         ("    require_classification: true\n    columns: {include: [day, b]}", f"m.yaml:11: tables.flights.columns: 'day', 'b' have no label, and require_classification is set; allowed: {LABELS}"),
         ("    require_classification: 3", "m.yaml:10: tables.flights.require_classification: 3 is not a truth value; allowed: true, false"),
+        ("    access: analysts", "m.yaml:10: tables.flights.access: 'analysts' is not a known access; did you mean {group: analysts}? allowed: everyone, {group: …}"),
+        ("    access: everyon", "m.yaml:10: tables.flights.access: 'everyon' is not a known access; did you mean 'everyone'? allowed: everyone, {group: …}"),
+        ("    access: {grup: analysts}", "m.yaml:10: tables.flights.access: 'grup' is not a known access; did you mean 'group'? allowed: everyone, {group: …}"),
+        ("    access: {group: null}", "m.yaml:10: tables.flights.access: a mapping is not a known access; allowed: everyone, {group: …}"),
+        ("    access: {group: domain users}", "m.yaml:10: tables.flights.access.group: 'domain users' cannot be the name of a group; allowed: letters, digits and _ . @ + -, no blanks"),
+        ("    access: {group: 5}", "m.yaml:10: tables.flights.access.group: 5 is not text; quote it"),
         ("    columns: {include: [day], exclude: [x]}", "m.yaml:10: tables.flights.columns: columns has at most one of include and exclude; allowed: include, exclude"),
         ("    columns: {types: {}}", "m.yaml:10: tables.flights.columns.types: is empty"),
         ("    columns: {types: {a: dobule}}", f"m.yaml:10: tables.flights.columns.types.a: 'dobule' is not a kind of value; did you mean 'double'? allowed: {KINDS}"),
@@ -161,7 +167,7 @@ def test_history(load: Load, history: str, message: str) -> None:
         ({"{uri:": "{url:"}, "m.yaml:4: store.uri: is missing|m.yaml:4: store.url: unknown key; did you mean 'uri'? allowed: uri, catalog, namespace, web, s3, memory_only, replication, reader_grace"),
         ({'"}\ndefaults': '", catalog: a-b}\ndefaults'}, "m.yaml:4: store.catalog: 'a-b' is not an identifier; allowed: ^[A-Za-z_][A-Za-z0-9_]{0,62}$"),
         ({"store: {uri": "#"}, "m.yaml:1: store: is missing"),
-        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, freshness, require_classification, retries, retry_delay"),
+        ({"defaults: {": "defaults: {ownr: a, "}, "m.yaml:5: defaults.ownr: unknown key; did you mean 'owner'? allowed: owner, tags, source, schedule, start, end, retention, split, validate, schema, freshness, require_classification, access, retries, retry_delay"),
         ({"defaults:": "spark: {jars: 3}\ndefaults:"}, "m.yaml:5: spark.jars: 3 is not text; quote it"),
         ({"defaults:": "spark:\n  conf:\n    a: [1]\ndefaults:"}, "m.yaml:7: spark.conf.a: a list is not a single value; allowed: text (quote dates), number, true, false"),
         ({"defaults:": "store: {uri: 'file:///x'}\ndefaults:"}, "m.yaml:5: store: duplicate key; the first is in line 4"),

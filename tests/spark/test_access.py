@@ -1,0 +1,137 @@
+"""Who may read a table, on a real Alluxio: a member of its group, and nobody else, whichever way he comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from logical_warehouse.audit_log import log_lines, readers
+from logical_warehouse.store_files import AlluxioFiles, path_in
+from pyspark.sql import SparkSession
+from warehouse.access_failures import NotAllowed, NotLimited
+from warehouse.failures import PermanentError
+from warehouse.job_spec import AccessSpec, StoreSpec, TableSpec
+from warehouse.reading import UnknownTable, read_as_of
+from warehouse.spark_conf import spark_conf
+from warehouse.store_files import write_text
+from warehouse.table_access import table_folder
+
+from local_stack.alluxio import Alluxio
+from tests.spark.conftest import NAMESPACES
+from tests.spark.databases import PostgresDatabase
+from tests.spark.runs import Runs
+from tests.support.alluxio_users import session_of
+
+DAY = "2013-06-01"
+ANALYSTS = AccessSpec("analysts")
+
+
+@pytest.fixture
+def runs(session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio, database: PostgresDatabase) -> Runs:
+    found = Runs(session, replace(stores["alluxio"], namespace=f"test{next(NAMESPACES)}"), database)
+    found.events([DAY, "2013-06-02"])
+    return found
+
+
+def limited(runs: Runs, access: AccessSpec | None = ANALYSTS, **others: str) -> TableSpec:
+    return replace(runs.table(), access=access, **others)  # type: ignore[arg-type]
+
+
+def files_of(alluxio: Alluxio, user: str) -> AlluxioFiles:
+    files = AlluxioFiles(alluxio.web, alluxio.s3)
+    files.user = user
+    return files
+
+
+def directory(runs: Runs, path: str) -> str:
+    java_path = runs.session._jvm.org.apache.hadoop.fs.Path(path)
+    status = java_path.getFileSystem(runs.session._jsc.hadoopConfiguration()).getFileStatus(java_path)
+    return f"{status.getGroup()} {status.getPermission()}"
+
+
+def test_a_member_reads_and_an_outsider_does_not(runs: Runs, alluxio: Alluxio) -> None:
+    record = runs.publish(limited(runs), DAY).record
+    assert record.access == ANALYSTS
+    assert directory(runs, table_folder(runs.store, "events")) == "analysts rwxr-x---"
+    with session_of(runs.session, "ana") as session:
+        assert read_as_of(session, runs.store, "events", DAY).count() == 10
+    with session_of(runs.session, "mallory") as session:
+        with pytest.raises(NotAllowed) as refused:
+            read_as_of(session, runs.store, "events", DAY)
+        assert str(refused.value) == (
+            "user 'mallory' may not read table events: it is for group 'analysts'; ask whoever keeps the members of "
+            "'analysts'"
+        )
+        with pytest.raises(UnknownTable):
+            read_as_of(session, runs.store, "event", DAY)
+        with pytest.raises(Exception, match="Permission denied: user=mallory"):
+            session.read.parquet(next(path for path in runs.files() if path.endswith(".parquet"))).count()
+    # The same through the proxy, of a file of rows and of one of metadata.
+    for path in map(path_in, runs.files()):
+        assert files_of(alluxio, "ana").read(path)
+        with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
+            files_of(alluxio, "mallory").read(path)
+    asked = readers(log_lines(alluxio.audit_log), path_in(table_folder(runs.store, "events")), "/data/")
+    by_user = {reader.user: reader for reader in asked}
+    assert by_user["ana"].allowed > 0 and by_user["ana"].refused == 0
+    assert by_user["mallory"].allowed == 0 and by_user["mallory"].refused > 0
+    assert "note 7" not in alluxio.audit_log.read_text()
+
+
+def test_the_manifest_moves_a_table_to_another_group_and_opens_it(
+    runs: Runs, alluxio: Alluxio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captured = runs.snapshot([limited(runs)], DAY)
+    fingerprint = path_in(captured.captures[0].fingerprint)
+    answer = path_in(runs.snapshot_job([], DAY).result_path)
+    write_text(runs.session, f"{runs.store.uri}{answer.removeprefix(path_in(runs.store.uri))}", "{}")
+    files_of(alluxio, "ana").read(fingerprint)
+    with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
+        files_of(alluxio, "mallory").read(fingerprint)  # it has ranges, which are values
+    assert files_of(alluxio, "mallory").read(answer) == b"{}"  # it has none, and Airflow's workers read it
+    runs.validate([limited(runs)], DAY, captured)
+
+    runs.publish(limited(runs, AccessSpec("auditors")), "2013-06-02")
+    data = next(path_in(path) for path in runs.files() if path.endswith(".parquet"))
+    assert files_of(alluxio, "aron").read(data)
+    with pytest.raises(PermanentError, match="does not let the user 'ana'"):
+        files_of(alluxio, "ana").read(data)
+
+    capsys.readouterr()
+    record = runs.publish(limited(runs, None), DAY, run="again").record
+    assert record.access is None
+    assert directory(runs, table_folder(runs.store, "events")) == "auditors rwxr-x---"
+    assert "the manifest has no access for it, and its directory stays as it is, for group 'auditors'" in (
+        capsys.readouterr().out
+    )
+    runs.snapshot([limited(runs, AccessSpec(None))], DAY, run="open")
+    assert files_of(alluxio, "mallory").read(data)
+
+
+def test_jobs_that_are_no_superuser_limit_what_is_theirs(
+    runs: Runs, stores: dict[str, StoreSpec], alluxio: Alluxio
+) -> None:
+    store = StoreSpec(f"{stores['alluxio'].uri}_of_pipeline", catalog="pipeline", memory_only=False)
+    home = runs.session._jvm.org.apache.hadoop.fs.Path(store.uri)
+    system = home.getFileSystem(runs.session._jsc.hadoopConfiguration())
+    system.mkdirs(home)
+    system.setOwner(home, "pipeline", None)
+    with session_of(runs.session, "pipeline") as session:
+        for name, value in spark_conf(store, scratch_dir="").items():
+            if name.startswith("spark.sql.catalog."):
+                session.conf.set(name, value)
+        theirs = replace(runs, session=session, store=store)
+        theirs.publish(limited(theirs), DAY)
+        data = next(path_in(path) for path in theirs.files() if path.endswith(".parquet"))
+        with pytest.raises(NotAllowed, match="user 'pipeline' may not write to table events"):
+            replace(runs, session=session).snapshot([limited(runs)], DAY)
+    assert files_of(alluxio, "ana").read(data)
+    with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
+        files_of(alluxio, "mallory").read(data)
+
+
+def test_a_store_that_does_not_limit_takes_no_row(tmpfs_runs: Runs) -> None:
+    tmpfs_runs.events([DAY])
+    with pytest.raises(NotLimited, match="and not of group 'nobody-has-it' with mode 750, as access in"):
+        tmpfs_runs.snapshot([limited(tmpfs_runs, AccessSpec("nobody-has-it"))], DAY)
+    assert not tmpfs_runs.files()
