@@ -113,6 +113,10 @@ airflow: ## run an airflow command in the demo: make airflow ARGS="dags list"
 warehouse: ## run a command of this package in the demo: make warehouse ARGS="trainings pending late_departures"
 	@$(PYTHON) -m local_stack logical_warehouse $(ARGS)
 
+.PHONY: clean-store
+clean-store: ## list what killed runs left in the demo's store; make clean-store ARGS=--yes frees that memory
+	@$(PYTHON) -m local_stack logical_warehouse clean-store $(ARGS)
+
 .PHONY: bench
 bench: setup ## measure against plain Spark, connectorx and COPY; writes docs/
 	$(PYTHON) -m bench

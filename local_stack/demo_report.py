@@ -77,10 +77,8 @@ def print_snapshots(console: Console, stack: Stack, api: AirflowApi, runs: Seque
         capture_seconds = {capture.table: capture.seconds for capture in captured.captures}
         for published in from_json(ValidateResult, api.xcom(dag_id, run_id, "validate")).published:
             record = published.record
-            folder = f"/warehouse/{_NAMESPACE}/{record.table}/data"
-            if record.history == "interval":
-                folder += f"/_as_of={record.as_of}"
-            held = in_memory(stack, folder)
+            # Each try has a folder, by the name of its run branch.
+            held = in_memory(stack, f"/warehouse/{_NAMESPACE}/{record.table}/data/{record.branch}")
             if record.rows != record.source_rows or (record.rows and held.percentage < 100):  # noqa: PLR2004
                 wrong.append(f"{record.table} as of {record.as_of}")
             table.add_row(

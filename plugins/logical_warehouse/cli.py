@@ -8,10 +8,31 @@ from collections.abc import Sequence
 
 from warehouse.failures import PermanentError, RetryableError
 
-from logical_warehouse import comparing, evidence, forgetting, host_check, pools, stored_tables, trainings
+from logical_warehouse import (
+    comparing,
+    evidence,
+    expiring,
+    forgetting,
+    host_check,
+    pools,
+    store_cleaning,
+    stored_tables,
+    trainings,
+)
 from logical_warehouse.manifest import commands as manifest_commands
 
-TOPICS = (manifest_commands, pools, stored_tables, trainings, comparing, host_check, evidence, forgetting)
+TOPICS = (
+    manifest_commands,
+    pools,
+    stored_tables,
+    trainings,
+    comparing,
+    host_check,
+    evidence,
+    expiring,
+    forgetting,
+    store_cleaning,
+)
 """Modules with ``register(subparsers)``, whose parsers set ``execute`` to a function of the arguments that returns the
 exit code. They import what is heavy (Airflow, rich) only when they run."""
 

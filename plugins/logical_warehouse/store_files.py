@@ -17,7 +17,7 @@ import requests
 from warehouse.failures import PermanentError, RetryableError
 
 from logical_warehouse.manifest import Store
-from logical_warehouse.store_health import TIMEOUT_SECONDS, browse
+from logical_warehouse.store_health import TIMEOUT_SECONDS, browse, bytes_of
 
 _AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential={user}/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -41,8 +41,14 @@ class StoreFiles(Protocol):
     def in_memory(self, path: str) -> dict[str, bool]:
         """Path of every file in a folder and below → whether each byte of it is in memory; none for no such folder."""
 
+    def size(self, path: str) -> int:
+        """Bytes of all complete files in a folder and below, to about a per cent; 0 for no such folder."""
+
     def remove(self, path: str) -> None:
         """Delete a folder with all that is in it."""
+
+    def remove_file(self, path: str) -> None:
+        """Delete a file, if there is one."""
 
 
 def store_files(store: Store) -> StoreFiles:
@@ -91,9 +97,17 @@ class LocalFiles:
         """As the protocol says: what is there is whole."""
         return {str(file): True for file in Path(path).rglob("*") if file.is_file()}
 
+    def size(self, path: str) -> int:
+        """As the protocol says."""
+        return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+
     def remove(self, path: str) -> None:
         """As the protocol says."""
         shutil.rmtree(path)
+
+    def remove_file(self, path: str) -> None:
+        """As the protocol says."""
+        Path(path).unlink(missing_ok=True)
 
 
 class AlluxioFiles:
@@ -138,6 +152,17 @@ class AlluxioFiles:
                 found[inner] = entry["inAlluxioPercentage"] == ALL_PERCENT
         return found
 
+    def size(self, path: str) -> int:
+        """As the protocol says. :raises RetryableError: the master does not answer."""
+        parent, _, name = path.rpartition("/")
+        return self._size(path) if name in self.folders(parent) else 0
+
+    def _size(self, path: str) -> int:
+        return sum(
+            self._size(f"{path}/{entry['name']}") if entry["isDirectory"] else bytes_of(entry["size"])
+            for entry in browse(self.web, path)
+        )
+
     def remove(self, path: str) -> None:
         """As the protocol says.
 
@@ -150,6 +175,12 @@ class AlluxioFiles:
             else:
                 self._check(self._s3("DELETE", f"{path}/{entry['name']}"))
         self._check(self._s3("DELETE", f"{path}/"))
+
+    def remove_file(self, path: str) -> None:
+        """As the protocol says. :raises RetryableError, PermanentError: as :meth:`remove`."""
+        response = self._s3("DELETE", path)
+        if response.status_code != requests.codes.not_found:
+            self._check(response)
 
     def _s3(self, method: str, path: str, data: bytes | None = None) -> requests.Response:
         try:

@@ -54,8 +54,8 @@ def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: in
             f"store.replication asks for {replication} copies, each on another; start more workers."
         )
     health = StoreHealth(
-        capacity=_bytes(info["capacity"]["total"]),
-        free=_bytes(info["capacity"]["total"]) - _bytes(info["capacity"]["used"]),
+        capacity=bytes_of(info["capacity"]["total"]),
+        free=bytes_of(info["capacity"]["total"]) - bytes_of(info["capacity"]["used"]),
         workers=workers,
         lost_workers=len(info.get("lostWorkers") or ()),
     )
@@ -64,7 +64,7 @@ def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: in
 
 
 def browse(web: str, path: str) -> Iterator[dict[str, Any]]:
-    """Entries of a folder, with ``name``, ``isDirectory``, ``pinned`` and more.
+    """Entries of a folder, with ``name``, ``isDirectory``, ``pinned``, ``size`` (see :func:`bytes_of`) and more.
 
     :raises RetryableError: the master does not answer.
     """
@@ -105,7 +105,7 @@ def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:
     return answer
 
 
-def _bytes(text: str | int) -> int:
+def bytes_of(text: str | int) -> int:
     """Alluxio reports sizes as numbers or as ``1024MB``."""
     units = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
     if isinstance(text, int):

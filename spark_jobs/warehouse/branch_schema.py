@@ -1,10 +1,13 @@
-"""Columns of a run branch that the published table does not have: Iceberg schemas beside the current one.
+"""How rows come onto a run branch: data files in a folder of the try, in an Iceberg schema beside the current one.
 
 Spark writes a table's current schema only, and shows it to everyone. A capture with other columns must change nothing
 for readers before it is published, nor for runs of other dates beside it. So its schema is added to the table's
 metadata without being made current; its data files are written through a transaction that is never committed; and one
 commit puts them onto the run branch, in an Iceberg snapshot of that schema, with which it is read ever after.
 Publishing makes the schema current where ``main`` then needs it.
+
+The transaction has a setting that the table has not: the folder of its data files, named as the run branch. So each
+file says whose it is from its first byte on, whatever becomes of the driver that writes it (see ``leftovers``).
 """
 
 from __future__ import annotations
@@ -52,10 +55,22 @@ def add_schema(session: SparkSession, store: StoreSpec, table_name: str, wanted:
     return commit_with_retries(change)
 
 
-def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFrame) -> list[Any]:
-    """Write ``frame`` in a schema of a loaded table as data files that nothing refers to yet."""
+def data_folder(table: Any) -> str:
+    """URI of the folder with the data files of a loaded table."""
+    return f"{table.location()}/data"
+
+
+def uncommitted_table(session: SparkSession, table: Any, schema_id: int, owner: str) -> Any:
+    """A loaded table as a writer is to see it: in one of its schemas, its data files in a folder named ``owner``."""
+    transaction = begin(session, table, table.schemas().get(schema_id))
+    transaction.updateProperties().set("write.data.path", f"{data_folder(table)}/{owner}").commit()
+    return transaction.table()
+
+
+def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFrame, owner: str) -> list[Any]:
+    """Write ``frame`` in a schema of a loaded table as data files of ``owner`` that nothing refers to yet."""
     jvm = jvm_of(session)
-    uncommitted = begin(session, table, table.schemas().get(schema_id)).table()
+    uncommitted = uncommitted_table(session, table, schema_id, owner)
     before = uncommitted.currentSnapshot()
     # What DataFrameWriterV2.append() does, for a table that no catalog has.
     none = jvm.scala.Option.empty()
@@ -70,7 +85,8 @@ def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFr
     written = uncommitted.currentSnapshot()
     if written is None or (before is not None and written.snapshotId() == before.snapshotId()):
         return []
-    files = list(written.addedDataFiles(uncommitted.io()))
+    changes = jvm.org.apache.iceberg.SnapshotChanges.builderFor(uncommitted).snapshot(written).build()
+    files = list(changes.addedDataFiles())
     # The transaction's own manifests are of no more use, and would stay in memory.
     for manifest in written.allManifests(uncommitted.io()):
         if manifest.snapshotId() == written.snapshotId():
@@ -88,14 +104,15 @@ def replace_on_branch(
     files: list[Any],
     schema_id: int,
     as_of: str | None,
-) -> None:
+) -> int:
     """Put data files of the schema ``schema_id`` onto ``branch``: instead of the interval ``as_of``, or of all rows.
 
-    :raises BranchGone: a later try of the run replaced the branch.
+    :returns: id of the Iceberg snapshot at which the branch then stands.
+    :raises BranchGone: a later try of the run replaced the branch; then the files are gone, too.
     """
     expressions = jvm_of(session).org.apache.iceberg.expressions.Expressions
 
-    def change() -> None:
+    def change() -> int:
         table = load_existing_table(session, store, table_name)
         if branch_head(table, branch) is None:
             raise BranchGone(table_name, branch)
@@ -108,9 +125,18 @@ def replace_on_branch(
         for file in files:
             overwrite.addFile(file)
         overwrite.commit()
+        head = int(transaction.table().refs().get(branch).snapshotId())
         end(session, table, base, transaction, base.schema())
+        return head
 
-    commit_with_retries(change)
+    try:
+        return commit_with_retries(change)
+    except BranchGone:
+        # Who removed the branch may have looked for files before these were there.
+        file_io = load_existing_table(session, store, table_name).io()
+        for file in files:
+            file_io.deleteFile(file.location())
+        raise
 
 
 def schema_to_publish(session: SparkSession, table: Any, name: str, schema_id: int, *, is_interval: bool) -> Any | None:

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING
 
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.copy_choice import why_over_jdbc
+from warehouse.ended_runs import clean_before_writing, forget_ended
 from warehouse.failures import CapturedTooLate, ColumnsLost, IntervalNotOver
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
-from warehouse.job_spec import SnapshotJob, SnapshotResult, StoreSpec, TableCapture, TableSpec, to_json
+from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec, to_json
 from warehouse.jvm import activate
 from warehouse.masks import MaskKey, keys_from_environment
 from warehouse.progress import progress_lines
+from warehouse.promises import promise_of
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
 from warehouse.store_directory import prepare_store
-from warehouse.store_files import delete_folder, write_text
+from warehouse.store_files import delete_folder, exists, write_text
 from warehouse.table_access import limit_beside, limit_table
 from warehouse.vendor_errors import source_errors, store_errors
 
@@ -46,7 +48,7 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
     asks_history = any(table.history.mode == "time_travel" for table in job.tables)
     history_of = datetime.fromisoformat(job.interval.end) if asks_history else None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as beside:
-        store_ready = beside.submit(_open_store, session, job.store)
+        store_ready = beside.submit(_open_store, session, job)
         with hold_source_state(session, job.source, history_of=history_of, keys=_mask_keys(job)) as state:
             print(f"state of source {job.source.name} at {state.captured_at}: {state.position}", flush=True)
             _refuse_wrong_time(state, job)
@@ -58,6 +60,8 @@ def snapshot_tables(session: SparkSession, job: SnapshotJob) -> SnapshotResult:
                 return beside.submit(_branch_off, session, one, store_ready, read)
 
             captures = [_capture_or_leave(session, one, state, read, branch_off) for one, read in reads]
+    with store_errors(job.store.uri):
+        forget_ended(session, job)
     done = tuple(capture for capture in captures if capture is not None)
     return SnapshotResult(done, round(time.monotonic() - started, 3))
 
@@ -68,9 +72,14 @@ def _mask_keys(job: SnapshotJob) -> tuple[MaskKey, ...]:
     return tuple(keys_from_environment(checks).values())
 
 
-def _open_store(session: SparkSession, store: StoreSpec) -> None:
+def _open_store(session: SparkSession, job: SnapshotJob) -> None:
     activate(session)
-    prepare_store(session, store)
+    prepare_store(session, job.store)
+    with store_errors(job.store.uri):
+        path = job.store.promise_path(job.run)
+        if not exists(session, path):
+            # The store was not there yet at the run's check, or the task was cleared after the run had published.
+            write_text(session, path, to_json(promise_of(job)))
 
 
 def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
@@ -114,6 +123,8 @@ def _branch_off(session: SparkSession, job: SnapshotJob, store_ready: Future[Non
     with store_errors(job.store.uri, table.name):
         schema_id = ensure_table(session, job.store, table, read.schema, source=job.source, interval=job.interval)
         make_run_branch(session, job.store, job.run, table.name)
+        if not job.run.again:
+            clean_before_writing(session, job, table.name)
     return schema_id
 
 

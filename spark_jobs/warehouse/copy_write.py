@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from py4j.protocol import Py4JError
 
-from warehouse.branch_schema import replace_on_branch
+from warehouse.branch_schema import replace_on_branch, uncommitted_table
 from warehouse.consistent_read import SourceState, connection_properties
 from warehouse.copy_connection import connection_uri
 from warehouse.copy_files import Compression, ParquetFile, parquet_files, stored_field
 from warehouse.copy_read import Split, SplitReader, arrow_type, decoded, sent_sql
-from warehouse.iceberg_api import branch_head, load_existing_table, properties_of
+from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.iceberg_tables import Written
 from warehouse.jvm import java_array, jvm_of
 from warehouse.progress import Work, progress_of
@@ -64,7 +64,7 @@ def write_by_copy(
     columns = _columns(table.schemas().get(schema_id), read)
     schema = pa.schema([column.field for column in columns])
     compression = _compression(session, table)
-    files = _StoredFiles(session, table, schema_id, label)
+    files = _StoredFiles(session, uncommitted_table(session, table, schema_id, job.run.branch), schema_id, label)
     readers = [
         SplitReader(split, source=source.name, user=source.user, table=name) for split in _splits(state, read, columns)
     ]
@@ -87,7 +87,7 @@ def write_by_copy(
             # As many at once as Spark would run tasks: who gave the job two cores wants no more of the source.
             _run_all(copy, readers, at_once=int(session.sparkContext.defaultParallelism))
         with store_errors(job.store.uri, name):
-            replace_on_branch(
+            head = replace_on_branch(
                 session,
                 job.store,
                 job.run.branch,
@@ -99,8 +99,6 @@ def write_by_copy(
     except BaseException:
         files.remove()
         raise
-    head = branch_head(load_existing_table(session, job.store, name), job.run.branch)
-    assert head is not None, "the commit above was to this branch"
     return Written(head, sum(rows), files.bytes)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
-from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, StoreSpec
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of
+from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.publish import main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.retention import ended_by
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.table_origin import HISTORY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,15 +39,56 @@ def expire(
     :returns: the labels that were ended.
     """
 
+    return _expire(
+        session,
+        store,
+        table_name,
+        history=history,
+        ended_by=lambda records: [one for one in ended_by(retention, records) if one.as_of != just_published],
+        does_not_count=just_published,
+        grace_seconds=grace_seconds,
+    )
+
+
+def expire_before(
+    session: SparkSession, store: StoreSpec, table_name: str, start: str, *, grace_seconds: int
+) -> tuple[str, ...]:
+    """End the as-of dates whose interval starts before ``start``, as :func:`expire` does; the newest always stays.
+
+    :raises TableNotInStore: there is no such table.
+    """
+    history = properties_of(load_existing_table(session, store, table_name)).get(HISTORY)
+    return _expire(
+        session,
+        store,
+        table_name,
+        history="interval" if history == "interval" else "current",
+        ended_by=lambda records: [one for one in records[:-1] if one.start < start],
+        does_not_count="",
+        grace_seconds=grace_seconds,
+    )
+
+
+def _expire(
+    session: SparkSession,
+    store: StoreSpec,
+    table_name: str,
+    *,
+    history: HistoryMode,
+    ended_by: Callable[[list[SnapshotRecord]], list[SnapshotRecord]],
+    does_not_count: str,
+    grace_seconds: int,
+) -> tuple[str, ...]:
+    """:param does_not_count: label that does not say since when dates are kept, while there are others."""
+
     def end_dates() -> tuple[str, ...]:
         table = load_existing_table(session, store, table_name)
-        records = records_of(table)
-        ended = [r for r in ended_by(retention, list(records.values())) if r.as_of != just_published]
+        records = list(records_of(table).values())
+        ended = ended_by(records)
         if not ended:
             return ()
-        kept = [r for r in records.values() if r not in ended and r.as_of != just_published] or [
-            records[just_published]
-        ]
+        left = [record for record in records if record not in ended]
+        kept = [record for record in left if record.as_of != does_not_count] or left
         transaction = table.newTransaction()
         if history == "interval":
             expressions = jvm_of(session).org.apache.iceberg.expressions.Expressions
@@ -68,6 +111,14 @@ def expire(
         transaction.commitTransaction()
         return tuple(record.as_of for record in ended)
 
+    labels = commit_with_retries(end_dates)
+    free_unreferenced(session, store, table_name)
+    return labels
+
+
+def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) -> None:
+    """Delete the files of Iceberg snapshots that no branch and no tag reaches any more."""
+
     def free_files() -> None:
         table = load_existing_table(session, store, table_name)
         if unreferenced := unreferenced_snapshots(table, int(time.time() * 1000)):
@@ -85,18 +136,19 @@ def expire(
                     raise
                 free_files()
 
-    ended = commit_with_retries(end_dates)
     commit_with_retries(free_files)
-    return ended
 
 
-def unreferenced_snapshots(table: Any, now_millis: int) -> list[int]:
-    """Iceberg snapshots at which no branch and no tag points, but for tags of replaced ones whose grace is over."""
+def unreferenced_snapshots(table: Any, now_millis: int, *, but_of: str | None = None) -> list[int]:
+    """Iceberg snapshots at which no branch and no tag points, but for tags of replaced ones whose grace is over.
+
+    :param but_of: prefix of branches and tags that do not count.
+    """
     referenced = set()
-    for reference in table.refs().values():
+    for name, reference in table.refs().items():
         snapshot_id, max_age = int(reference.snapshotId()), reference.maxRefAgeMs()
         age = now_millis - int(table.snapshot(snapshot_id).timestampMillis())
-        if max_age is None or age <= int(max_age):
+        if (max_age is None or age <= int(max_age)) and not (but_of and name.startswith(but_of)):
             referenced.add(snapshot_id)
     return sorted(snapshot_ids(table) - referenced)
 

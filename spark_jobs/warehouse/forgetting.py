@@ -24,7 +24,7 @@ from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
 from warehouse.forgotten import REPLACED, Forgotten, replaced_snapshots
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
 from warehouse.iceberg_tables import quoted, quoted_name
-from warehouse.job_spec import RetentionSpec, SnapshotRecord, to_json
+from warehouse.job_spec import RUN_PREFIX, RetentionSpec, SnapshotRecord, to_json
 from warehouse.jvm import jvm_of
 from warehouse.publish import RETIRED_PREFIX, data_files
 from warehouse.records import records_of
@@ -37,7 +37,6 @@ from warehouse.vendor_errors import store_errors
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-RUN_PREFIX = "run_"
 KEPT_PREFIX = "keep_"
 TEMPORARY = (RUN_PREFIX, RETIRED_PREFIX)
 OWN_PREFIX = "forgetting_"
@@ -216,7 +215,8 @@ class _Forgetting:
         if unit.label is not None:
             rows = rows.where(sf.col(AS_OF_COLUMN) == sf.lit(unit.label))
         left = self._of_keys(rows, "left_anti")
-        files = write_files(self.session, table, int(table.snapshot(unit.snapshot_id).schemaId()), left)
+        schema_id = int(table.snapshot(unit.snapshot_id).schemaId())
+        files = write_files(self.session, table, schema_id, left, f"{OWN_PREFIX}{unit.snapshot_id}")
         values = left.drop(AS_OF_COLUMN)
         summed = values.agg(sf.count(sf.lit(1)).alias("rows"), *digest_columns(values)).collect()[0]
         paths = [str(file.location()) for file in files]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JError
 from pyspark.sql.types import DataType, IntegerType, LongType, StringType, StructField, StructType
 
-from warehouse.branch_schema import replace_on_branch
+from warehouse.branch_schema import replace_on_branch, uncommitted_table
 from warehouse.consistent_read import SourceState
-from warehouse.iceberg_api import branch_head, load_existing_table
+from warehouse.iceberg_api import load_existing_table
 from warehouse.iceberg_tables import Written
 from warehouse.jvm import jvm_of, scala_object
 from warehouse.progress import Work, progress_of
@@ -49,12 +49,13 @@ def write_from_holder(
         state.stream(sql) as answer,
         progress_of(name, lambda: Work(0, 1, int(metrics.recordsRead())), read.row_bytes),
     ):
-        file = _write_file(session, table, schema, _internal_rows(session, state, answer, travelling, metrics), as_of)
+        own = uncommitted_table(session, table, schema_id, job.run.branch)
+        file = _write_file(session, own, schema, _internal_rows(session, state, answer, travelling, metrics), as_of)
     rows = int(file.recordCount())
 
     try:
         with store_errors(store.uri, name):
-            replace_on_branch(
+            head = replace_on_branch(
                 session,
                 store,
                 job.run.branch,
@@ -66,8 +67,6 @@ def write_from_holder(
     finally:
         if not rows:
             table.io().deleteFile(file.location())
-    head = branch_head(load_existing_table(session, store, name), job.run.branch)
-    assert head is not None, "the commit above was to this branch"
     return Written(head, rows, int(file.fileSizeInBytes()) if rows else 0)
 
 

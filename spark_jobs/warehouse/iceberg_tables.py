@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
 from pyspark.sql.types import StringType, StructField, StructType
 
 from warehouse.branch_schema import add_schema, kinds_of, replace_on_branch, write_files
-from warehouse.failures import BranchGone
 from warehouse.iceberg_api import (
-    branch_head,
     commit_with_retries,
     load_existing_table,
     load_table,
@@ -122,32 +120,12 @@ def write_run_branch(
     label = as_of if table.history.mode == "interval" else None
     if label is not None:
         frame = frame.withColumn(AS_OF_COLUMN, F.lit(label))
-    replaced = F.lit(True) if label is None else F.col(AS_OF_COLUMN) == F.lit(label)
     before = load_existing_table(session, store, table.name)
-    if int(before.schema().schemaId()) == schema_id:
-        frame.writeTo(f"{quoted(store.identifier(table.name))}.`branch_{run.branch}`").overwrite(replaced)
-        files = None
-    else:
-        files = write_files(session, before, schema_id, frame)
-    head = _branch_snapshot(session, store, run, table.name)
-    if files is None and int(head.schemaId()) != schema_id:
-        # While it was written another run published other columns, and Iceberg took those for its own.
-        files = list(head.addedDataFiles(before.io()))
-    if files is not None:
-        replace_on_branch(session, store, run.branch, table.name, files=files, schema_id=schema_id, as_of=label)
-        head = _branch_snapshot(session, store, run, table.name)
-    summary = head.summary()
+    files = write_files(session, before, schema_id, frame, run.branch)
+    head = replace_on_branch(session, store, run.branch, table.name, files=files, schema_id=schema_id, as_of=label)
     return Written(
-        int(head.snapshotId()), int(summary.get("added-records") or 0), int(summary.get("added-files-size") or 0)
+        head, sum(int(file.recordCount()) for file in files), sum(int(file.fileSizeInBytes()) for file in files)
     )
-
-
-def _branch_snapshot(session: SparkSession, store: StoreSpec, run: RunSpec, table_name: str) -> Any:
-    table = load_existing_table(session, store, table_name)
-    head = branch_head(table, run.branch)
-    if head is None:
-        raise BranchGone(table_name, run.branch)
-    return table.snapshot(head)
 
 
 def quoted(identifier: str) -> str:

@@ -25,6 +25,11 @@ from warehouse.spec_json import to_json as to_json
 PASSWORD_VARIABLE = "WAREHOUSE_SOURCE_PASSWORD"  # noqa: S105  # a name, not a password
 """Environment variable in which the source's password reaches the driver; never an argument, never in a spec."""
 
+RUN_PREFIX = "run_"
+"""Of run branches, and of the folders of their data files."""
+
+PROMISES_FOLDER = "_promised"
+
 _PATH_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:+-]*")
 
 HistoryMode = Literal["interval", "valid_between", "time_travel", "current"]
@@ -56,7 +61,7 @@ class RunSpec:
     @property
     def branch_prefix(self) -> str:
         """Prefix of the run branches of all tries of this run."""
-        return f"run_{self.key}_try"
+        return f"{RUN_PREFIX}{self.key}_try"
 
     @property
     def branch(self) -> str:
@@ -69,6 +74,11 @@ class RunSpec:
         The one of the run's own interval is made first, in place of all that earlier tries left.
         """
         return branch.startswith(self.branch_prefix) and branch.endswith(self._of)
+
+    def try_of(self, branch: str) -> int | None:
+        """Number of the try of this run that a run branch is of; None for one of another run."""
+        found = re.fullmatch(rf"{re.escape(self.branch_prefix)}(\d+)(_of_.+)?", branch)
+        return int(found[1]) if found else None
 
     @property
     def _of(self) -> str:
@@ -92,7 +102,15 @@ class StoreSpec:
 
     def run_path(self, run: RunSpec, task: str) -> str:
         """Path of the answer of one try of one task."""
-        return f"{self.uri.rstrip('/')}/_runs/{_part(run.dag_id)}/{run.key}/{_part(task)}-try{run.attempt}.json"
+        return f"{self.run_folder(run)}/{_part(task)}-try{run.attempt}.json"
+
+    def run_folder(self, run: RunSpec) -> str:
+        """Folder of what a run keeps beside the tables: its answers, and the source's fingerprints."""
+        return f"{self.uri.rstrip('/')}/_runs/{_part(run.dag_id)}/{run.key}"
+
+    def promise_path(self, run: RunSpec) -> str:
+        """Path of the run's promise (see ``warehouse.promises``)."""
+        return f"{self.uri.rstrip('/')}/{PROMISES_FOLDER}/{_part(run.dag_id)}/{run.key}.json"
 
     def fingerprint_folder(self, run: RunSpec, table: str, as_of: str) -> str:
         """Folder of the source's fingerprint of a table, until its run branch is published; a file for each try."""
@@ -215,6 +233,7 @@ class TableSpec:
 
     ``earlier``: the intervals before the run's, oldest first, that it captures again where they are published
     (``history.lookback``).
+    ``estimated_bytes`` are those of the source's rows, ``store_bytes`` what an interval may take in the store.
     ``validate``: how what is stored is compared with the source.
     ``key_checks``: of each connection whose password is the key of a mask, what tells that key from another.
     ``access``: who may read it; None where the manifest does not say, and the store stays as it is.
@@ -233,6 +252,7 @@ class TableSpec:
     filter: str | None = None
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
+    store_bytes: int | None = None
     earlier: tuple[IntervalSpec, ...] = ()
     validate: ValidateMode = "columns"
     schema_policy: SchemaPolicy = "additive"
@@ -256,8 +276,20 @@ class TableSpec:
 
 
 @dataclass(frozen=True)
+class EndedRun:
+    """A run that Airflow takes for ended, and that did not see to what it had written; ``start``: of its interval."""
+
+    run_id: str
+    as_of: str
+    start: str
+
+
+@dataclass(frozen=True)
 class SnapshotJob:
-    """Asks for the run branches of a group's tables, read from one consistent state of the source."""
+    """Asks for the run branches of a group's tables, read from one consistent state of the source.
+
+    ``ended``: runs of the same DAG that may have left something in the store.
+    """
 
     run: RunSpec
     store: StoreSpec
@@ -266,6 +298,7 @@ class SnapshotJob:
     tables: tuple[TableSpec, ...]
     result_path: str
     capture_late: bool = False
+    ended: tuple[EndedRun, ...] = ()
     version: int = SPEC_VERSION
 
     def of(self, interval: IntervalSpec) -> SnapshotJob:
@@ -312,6 +345,7 @@ class ValidateJob:
     ``time_zone``: the source's.
 
     ``reader_grace_seconds``: how long the files of a replaced or expired snapshot stay for readers in flight.
+    ``ended``: as in :class:`SnapshotJob`.
     """
 
     run: RunSpec
@@ -323,6 +357,7 @@ class ValidateJob:
     result_path: str
     reader_grace_seconds: int = 3600
     time_zone: str = "UTC"
+    ended: tuple[EndedRun, ...] = ()
     version: int = SPEC_VERSION
 
     def of(self, interval: IntervalSpec) -> ValidateJob:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from warehouse.jvm import jvm_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the store. ``bytes``: 0 while it is still written. ``modified_millis``: by the store's clock."""
+
+    uri: str
+    bytes: int
+    modified_millis: int
 
 
 def write_text(session: SparkSession, path: str, text: str) -> None:
@@ -52,6 +62,40 @@ def delete_folder(session: SparkSession, path: str) -> None:
     """Delete a folder and all in it; nothing where there is none."""
     file_system, java_path = _located(session, path)
     file_system.delete(java_path, True)
+
+
+def delete_file(session: SparkSession, path: str) -> bool:
+    """Delete a file; whether there was one."""
+    file_system, java_path = _located(session, path)
+    return bool(file_system.delete(java_path, False))
+
+
+def folders_in(session: SparkSession, path: str) -> list[str]:
+    """Names of the folders in a folder; none where there is none."""
+    file_system, java_path = _located(session, path)
+    if not file_system.exists(java_path):
+        return []
+    return sorted(str(one.getPath().getName()) for one in file_system.listStatus(java_path) if one.isDirectory())
+
+
+def files_below(session: SparkSession, path: str) -> dict[str, StoredFile]:
+    """Every file in a folder and below by its path, without the store's address; none where there is no such folder."""
+    file_system, java_path = _located(session, path)
+    if not file_system.exists(java_path):
+        return {}
+    found, listing = {}, file_system.listFiles(java_path, True)
+    while listing.hasNext():
+        one = listing.next()
+        found[str(one.getPath().toUri().getPath())] = StoredFile(
+            str(one.getPath().toString()), int(one.getLen()), int(one.getModificationTime())
+        )
+    return found
+
+
+def modified_millis(session: SparkSession, path: str) -> int:
+    """When a file was written, by the store's clock."""
+    file_system, java_path = _located(session, path)
+    return int(file_system.getFileStatus(java_path).getModificationTime())
 
 
 def _located(session: SparkSession, path: str) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
 
+from warehouse.ended_runs import clean_after_publishing, forget_ended
 from warehouse.expiry import expire
 from warehouse.failures import (
     BranchGone,
@@ -37,7 +38,7 @@ from warehouse.job_spec import (
 from warehouse.publish import Published, adoptable, data_files, publish, publish_again, superseding, verify_branch
 from warehouse.records import records_of
 from warehouse.store_directory import keep_all
-from warehouse.store_files import delete_folder, read_text, write_text
+from warehouse.store_files import delete_file, delete_folder, read_text, write_text
 from warehouse.stored_in_memory import metadata_files, verify_in_memory, verify_published
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
 from warehouse.table_origin import origin_of
@@ -91,6 +92,12 @@ def validate_snapshots(session: SparkSession, job: ValidateJob) -> ValidateResul
         if outcome is not None:
             published.append(outcome)
     keep_all(session, job.store)
+    with store_errors(job.store.uri):
+        for table in job.tables:
+            clean_after_publishing(session, job, table.name)
+        forget_ended(session, job)
+        # Last of all: as long as it stands, whatever is left of this run is found.
+        delete_file(session, job.store.promise_path(job.run))
     for line in unchanged_lines(job, published):
         print(line, flush=True)
     print(result_table(published), flush=True)

@@ -29,6 +29,11 @@ UNREACHABLE = re.compile(
     r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])",
     re.IGNORECASE,
 )
+DENIED = re.compile(
+    r"Permission denied: user=(?P<user>[^,\s]+), access=(?P<access>\S+?),"
+    r" (?:path=(?P<path>\S+): failed at \S+, inode owner=\S*, inode group=(?P<group>\S*), inode mode="  # Alluxio
+    r"|inode=\"(?P<inode>[^\"]+)\":[^:\s]+:(?P<inode_group>[^:\s]+):)"  # HDFS
+)
 # Alluxio 2.9 writes "Block 184,549,376 is unavailable in both Alluxio and UFS".
 LOST = re.compile(r"is not available in (?:alluxio|any)|Block [\d,]+ is unavailable|UnavailableBlock", re.IGNORECASE)
 

@@ -15,6 +15,7 @@ from tests.faults import processes
 from tests.faults.ledger import DATE, TABLES, Ledger
 from tests.faults.matrix import DAG, World, driver_of, reading_problems, rows_lost, stopped
 from tests.faults.readers import Reader
+from tests.faults.store_contents import contents
 from tests.support.driver_switches import DriverSwitches
 
 
@@ -47,3 +48,6 @@ def test_killed_while_writing_and_while_publishing(world: World) -> None:
         succeed(world.api, DAG, world.capture(DATE))
     assert reading_problems(readings, old, new, may_fail=False) == []
     assert [rows_lost(world, table, DATE) for table in TABLES] == [0, 0]
+    # Of the run that is still tried again stays what it has captured, and nothing that the killed driver had written.
+    held = [contents(world.session, world.store, table) for table in TABLES]
+    assert [path for found in held for path in found.leaked if path.startswith("data/")] == []

@@ -7,9 +7,11 @@ from warehouse.job_spec import StoreSpec, ValidateResult, from_json
 from warehouse.records import read_records
 
 from local_stack.airflow_api import AirflowApi
+from local_stack.stack import Stack
 from tests.e2e.runs import succeed
 from tests.faults.ledger import DATE, TABLES
-from tests.faults.matrix import DAG
+from tests.faults.matrix import DAG, content_problems
+from tests.faults.store_contents import contents, files
 
 
 def test_the_next_try_leaves_the_later_state(api: AirflowApi, spark: SparkSession, store: StoreSpec) -> None:
@@ -21,3 +23,19 @@ def test_the_next_try_leaves_the_later_state(api: AirflowApi, spark: SparkSessio
     assert [(one.record.run_id, one.superseded) for one in published] == [(by_hand, True)] * len(TABLES)
     for table in TABLES:
         assert read_records(spark, store, table)[DATE].run_id == by_hand
+
+
+def test_nothing_is_left_of_what_was_killed(spark: SparkSession, store: StoreSpec) -> None:
+    assert content_problems({table: contents(spark, store, table) for table in TABLES}) == []
+    assert files(spark, f"{store.uri}/_promised/{DAG}") == {}
+
+
+def test_what_all_runs_so_far_have_left_is_removed_by_a_command(
+    stack: Stack, spark: SparkSession, store: StoreSpec
+) -> None:
+    before = {table: read_records(spark, store, table) for table in TABLES}
+    print(stack.airflow.run_warehouse("clean-store", "--yes"))
+    assert "nothing is left in the store that nobody needs" in stack.airflow.run_warehouse("clean-store")
+    assert {table: read_records(spark, store, table) for table in TABLES} == before
+    for table in TABLES:
+        assert contents(spark, store, table).missing == set()

@@ -27,6 +27,10 @@ PURE = (
     "warehouse.spark_conf",
     "warehouse.retention",
     "warehouse.lost_marks",
+    "warehouse.promises",
+    "warehouse.clean_spec",
+    "warehouse.expire_spec",
+    "logical_warehouse.capacity",
     "warehouse.dialects",
     "warehouse.sql_states",
 )

@@ -13,6 +13,7 @@ from warehouse.job_spec import (
     RetentionSpec,
     RunSpec,
     SnapshotJob,
+    SnapshotRecord,
     SourceSpec,
     SpecError,
     SplitSpec,
@@ -20,19 +21,24 @@ from warehouse.job_spec import (
     to_json,
 )
 from warehouse.masks import MaskKey
+from warehouse.promises import needed, promise_of
 
 from logical_warehouse.as_of import intervals_before, resolve_interval
+from logical_warehouse.capacity import MIB, estimate
 from logical_warehouse.connections import jdbc_address, mask_secrets, spark_master
 from logical_warehouse.history import ensure_capturable, ensure_in_range, ensure_source_knows
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.memory_settings import ensure_settings_in_memory
 from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import SnapshotPlan, history_spec, store_spec
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
+from logical_warehouse.promises import LIVE, promises_in
+from logical_warehouse.reserving import Reserving
 from logical_warehouse.source_probe import SourceProbe
-from logical_warehouse.store_files import store_files
-from logical_warehouse.store_health import StoreHealth, ask_alluxio
-from logical_warehouse.stored_tables import unknown_tables
+from logical_warehouse.store_files import store_files, tables_path
+from logical_warehouse.store_health import ask_alluxio
+from logical_warehouse.stored_tables import read_stored_table, unknown_tables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,7 +70,7 @@ class CheckOperator(BaseOperator):
             ensure_capturable(table.name, table.history, interval, pendulum.now("UTC"), capture_late=capture_late)
         spark_master(self.plan.spark.connection)
         ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, self.plan.pool_slots)
-        health = self._store_health()
+        self._ask_store()
         address = jdbc_address(self.plan.source)
         with SourceProbe(self.plan.source, address, self.plan.spark.jars) as probe:
             for table in self.plan.tables:
@@ -83,21 +89,19 @@ class CheckOperator(BaseOperator):
                 consistency=self.plan.source.consistency,
                 reader=self.plan.source.reader,
             )
-        self._ensure_room(tables, health)
         self._warn_of_unknown_tables()
         ti = context["ti"]
-        run = RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number)
-        return to_json(
-            SnapshotJob(
-                run=run,
-                store=store_spec(self.plan.store),
-                source=source,
-                interval=interval_spec(interval),
-                tables=tables,
-                result_path="",
-                capture_late=capture_late,
-            )
+        job = SnapshotJob(
+            run=RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number),
+            store=store_spec(self.plan.store),
+            source=source,
+            interval=interval_spec(interval),
+            tables=tables,
+            result_path="",
+            capture_late=capture_late,
         )
+        self._reserve(job, AirflowRuns(ti))
+        return to_json(job)
 
     def _interval(self, context: Context) -> Interval:
         run = context["dag_run"]
@@ -111,17 +115,24 @@ class CheckOperator(BaseOperator):
             run_after=pendulum.instance(run.run_after),
         )
 
-    def _store_health(self) -> StoreHealth | None:
+    def _ask_store(self) -> None:
         store = self.plan.store
         if store.memory_only:
             ensure_settings_in_memory(store.uri, {name: str(value) for name, value in self.plan.spark.conf.items()})
-        if store.web is None:
-            return None
-        health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only, replication=store.replication)
-        self.log.info(
-            "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / 2**20, health.capacity / 2**20
-        )
-        return health
+        if store.web is not None:
+            health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only, replication=store.replication)
+            self.log.info(
+                "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / MIB, health.capacity / MIB
+            )
+
+    def _published(self, table: str) -> tuple[SnapshotRecord, ...]:
+        """What the store has of a table, for the estimate; nothing where it cannot be asked: that dooms no run."""
+        try:
+            stored = read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
+        except (PermanentError, RetryableError, SpecError, ValueError) as error:
+            self.log.warning("%s: its size is not estimated from what is published: %s", table, error)
+            stored = None
+        return stored.records if stored is not None else ()
 
     def _freeze(self, table: Table, probe: SourceProbe, interval: IntervalSpec) -> TableSpec:
         if table.validation == "rows" and not probe.dialect.hashes_rows:
@@ -131,7 +142,11 @@ class CheckOperator(BaseOperator):
         found = probe.columns(table)
         secrets = mask_secrets(table.name, [column.mask for column in found if column.mask is not None])
         rows, size = probe.estimate(table, found, interval)
-        self.log.info("%s: %d columns, about %d rows, %.1f MiB", table.name, len(found), rows, size / 2**20)
+        expected = estimate(rows, size, self._published(table.name))
+        self.log.info(
+            "%s: %d columns, about %d rows, %.1f MiB in the store by %s",
+            table.name, len(found), expected.rows, expected.bytes / MIB, expected.basis,
+        )  # fmt: skip
         return TableSpec(
             name=table.name,
             source_schema=table.source_schema,
@@ -148,6 +163,7 @@ class CheckOperator(BaseOperator):
             filter=table.filter,
             estimated_rows=rows,
             estimated_bytes=size,
+            store_bytes=expected.bytes,
             earlier=tuple(
                 interval_spec(earlier)
                 for earlier in intervals_before(
@@ -172,19 +188,29 @@ class CheckOperator(BaseOperator):
         except (PermanentError, RetryableError, SpecError) as error:
             self.log.warning("the tables of the store are not compared with the manifest: %s", error)
 
-    def _ensure_room(self, tables: tuple[TableSpec, ...], health: StoreHealth | None) -> None:
-        if health is None:
+    def _reserve(self, job: SnapshotJob, runs: AirflowRuns) -> None:
+        """Promise the run its memory, if it is there; of a store that cannot be asked, note that the run may write."""
+        promises = promises_in(self.plan.store)
+        if promises is None:
             return
-        # Intervals that are captured again stand beside the published ones until they have been compared.
-        needed = sum((table.estimated_bytes or 0) * (1 + len(table.earlier)) for table in tables)
-        needed *= self.plan.store.replication
-        if needed > health.free:
-            largest = max(tables, key=lambda table: table.estimated_bytes or 0)
-            raise PermanentError(
-                f"{self.plan.group} does not fit into the store: about {needed / 2**20:.1f} MiB are needed (most by "
-                f"{largest.name}) and {health.free / 2**20:.1f} of {health.capacity / 2**20:.1f} MiB are free; "
-                "shorten the retention of tables, or give Alluxio's workers more memory."
-            )
+        own, store = promise_of(job), self.plan.store
+        if store.web is None:
+            promises.make(own)
+            return
+        reserving = Reserving(
+            store=store,
+            files=store_files(store),
+            promises=promises,
+            is_live=lambda promise: runs.exist(promise.dag_id, [promise.run_id], LIVE),
+            ask_health=lambda: ask_alluxio(
+                store.uri, str(store.web), memory_only=store.memory_only, replication=store.replication
+            ),
+        )
+        room = reserving.reserve(self.plan.group, own, max(job.tables, key=needed).name)
+        self.log.info(
+            "%.1f MiB of the store are promised to this run; of %.1f MiB that are free %.1f MiB are promised to others",
+            own.bytes / MIB, room.free / MIB, room.promised / MIB,
+        )  # fmt: skip
 
 
 def interval_spec(interval: Interval) -> IntervalSpec:

@@ -30,6 +30,7 @@ from logical_warehouse.losses import (
 from logical_warehouse.manifest.section import duration_text
 from logical_warehouse.notifying import tell
 from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
 from logical_warehouse.store_contents import NotAvro, held_in, remove_unreadable
@@ -45,21 +46,6 @@ MOST_REPAIRS = 200
 """Runs that one look asks for; the next one asks for the rest."""
 TOLD_VARIABLE = "warehouse_told"
 """Airflow variable: JSON list of the problems of which the notifiers were told, so that each is told of once."""
-
-
-@dataclass(frozen=True)
-class AirflowRuns:
-    """Runs as a task sees them, through its own instance: it has no access to Airflow's database."""
-
-    ti: Any
-
-    def exist(self, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> bool:
-        """As :class:`logical_warehouse.losses.Runs`."""
-        return bool(self.ti.get_dr_count(dag_id=dag_id, run_ids=run_ids, states=states))
-
-    def paused(self, dag_id: str) -> bool:
-        """As :class:`logical_warehouse.losses.Runs`."""
-        return bool(self.ti.get_dag(dag_id).is_paused)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from warehouse.failures import PermanentError
 from warehouse.job_spec import (
     PASSWORD_VARIABLE,
+    EndedRun,
     JobAnswer,
     RunSpec,
     SnapshotJob,
@@ -35,7 +36,9 @@ from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
+from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
+from logical_warehouse.promises import ended_runs, promises_in
 from logical_warehouse.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -75,6 +78,15 @@ class SparkJobOperator(SparkSubmitOperator):
         """The run and try of this task."""
         ti = context["ti"]
         return RunSpec(dag_id=ti.dag_id, run_id=ti.run_id, attempt=ti.try_number)
+
+    def ended_runs(self, context: Context, job: SnapshotJob) -> tuple[EndedRun, ...]:
+        """Runs of this DAG that the job may clean up after, as Airflow has them now."""
+        promises = promises_in(self.store)
+        if promises is None:
+            return ()
+        others = [promise for promise in promises.all() if promise.run_id != job.run.run_id]
+        tables = {table.name for table in job.tables}
+        return ended_runs(others, job.run.dag_id, tables, AirflowRuns(context["ti"]))
 
     def submit(
         self,
@@ -168,7 +180,12 @@ class SnapshotOperator(SparkJobOperator):
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         frozen = from_json(SnapshotJob, context["ti"].xcom_pull(task_ids="check"))
         run = self.run_spec(context)
-        job = dataclasses.replace(frozen, run=run, result_path=frozen.store.run_path(run, self.task_id))
+        job = dataclasses.replace(
+            frozen,
+            run=run,
+            result_path=frozen.store.run_path(run, self.task_id),
+            ended=self.ended_runs(context, frozen),
+        )
         password = source_password(self.source)
         secrets: dict[str, str] = {}
         for table in job.tables:
@@ -199,6 +216,7 @@ class ValidateOperator(SparkJobOperator):
             result_path=frozen.store.run_path(run, self.task_id),
             reader_grace_seconds=int(self.store.reader_grace.total_seconds()),
             time_zone=frozen.source.time_zone,
+            ended=self.ended_runs(context, frozen),
         )
         answer = self.submit(context, job, small=_is_small(frozen))
         assert answer.validate is not None

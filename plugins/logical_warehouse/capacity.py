@@ -1,0 +1,149 @@
+"""Does a capture fit into the store beside what is pinned and promised? What it will take, and what could go. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from warehouse.failures import PermanentError, RetryableError
+from warehouse.job_spec import SnapshotRecord
+from warehouse.promises import Promise
+
+MIB = 2**20
+SHOWN_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a capture of a table will have. ``basis``: where that is from, for people."""
+
+    rows: int
+    bytes: int
+    basis: str
+
+
+def estimate(source_rows: int, source_bytes: int, records: Sequence[SnapshotRecord]) -> Estimate:
+    """From the rows and bytes of the source's statistics, and the newest published snapshot that has rows.
+
+    A source knows how wide its rows are, the snapshot what they take once they are encoded and compressed: often a
+    fraction. A planner that has no statistics of a new interval says 0 rows or 1; then the snapshot's number counts.
+
+    :param records: of the table, the oldest first.
+    """
+    last = next((record for record in reversed(records) if record.rows and record.bytes), None)
+    if last is None:
+        return Estimate(source_rows, source_bytes, "the source's statistics")
+    rows = source_rows if source_rows > 1 else last.rows
+    return Estimate(rows, math.ceil(rows * last.bytes / last.rows), f"the snapshot {last.as_of}")
+
+
+@dataclass(frozen=True)
+class Expirable:
+    """A published snapshot that could make room. ``bytes``: of its data files."""
+
+    table: str
+    as_of: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A promise of a run that has not ended; ``bytes``: of it, what the run has not yet written."""
+
+    promise: Promise
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a run needs, against what there is. All in bytes.
+
+    ``largest``: the table that needs most. ``left_by_ended``: of what is used, what runs that ended left.
+    """
+
+    needed: int
+    free: int
+    capacity: int
+    largest: str
+    others: tuple[Held, ...] = ()
+    left_by_ended: int = 0
+
+    @property
+    def promised(self) -> int:
+        """To other runs."""
+        return sum(held.bytes for held in self.others)
+
+    @property
+    def missing(self) -> int:
+        """Positive where it does not fit."""
+        return self.needed + self.promised - self.free
+
+
+def expirable(missing: int, records: Mapping[str, Sequence[SnapshotRecord]], mine: Collection[str]) -> list[Expirable]:
+    """Snapshots whose end would make room, the oldest first and no more than are needed: first of the run's own tables.
+
+    The newest of each table is not among them: it is what everybody reads.
+
+    :param records: of each table of the store, the oldest first.
+    """
+    chosen: list[Expirable] = []
+    for tables in ([name for name in records if name in mine], [name for name in records if name not in mine]):
+        older = [record for name in tables for record in records[name][:-1]]
+        for record in sorted(older, key=lambda one: one.start):
+            if sum(one.bytes for one in chosen) >= missing:
+                return chosen
+            chosen.append(Expirable(record.table, record.as_of, record.bytes))
+    return chosen
+
+
+def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None:
+    """See that there is room.
+
+    :param candidates: of :func:`expirable`.
+    :raises RetryableError: it would fit, were it not for what other runs are promised.
+    :raises PermanentError: it does not fit.
+    """
+    if room.missing <= 0:
+        return
+    sentence = (
+        f"{group} does not fit into the store: about {_mib(room.needed)} are needed (most by {room.largest}), "
+        f"{room.free / MIB:.1f} of {_mib(room.capacity)} are free{_promised(room)}, so {_mib(room.missing)} are missing"
+    )
+    if room.needed <= room.free:
+        raise RetryableError(f"{sentence}; it is tried again when those runs may have ended.")
+    remedies = [_expiring(room, candidates)]
+    if room.left_by_ended:
+        remedies.append(
+            f"`python -m logical_warehouse clean-store --yes` frees up to {_mib(room.left_by_ended)} that ended runs "
+            "left"
+        )
+    remedies.append("or give Alluxio's workers more memory")
+    raise PermanentError(f"{sentence}; {'; '.join(remedies)}.")
+
+
+def _promised(room: Room) -> str:
+    if not room.promised:
+        return ""
+    runs = [f"{held.promise.dag_id} {held.promise.run_id}" for held in room.others if held.bytes]
+    more = f" and {len(runs) - SHOWN_RUNS} more" if len(runs) > SHOWN_RUNS else ""
+    return f", of which {_mib(room.promised)} are promised to other runs ({', '.join(runs[:SHOWN_RUNS])}{more})"
+
+
+def _expiring(room: Room, candidates: Sequence[Expirable]) -> str:
+    if not candidates:
+        return "no snapshot is older than the newest of its table, so none can be expired"
+    of_tables: dict[str, list[str]] = {}
+    for one in candidates:
+        of_tables.setdefault(one.table, []).append(one.as_of)
+    named = ", ".join(
+        f"{table} {dates[0]}" + (f" to {dates[-1]} ({len(dates)} snapshots)" if len(dates) > 1 else "")
+        for table, dates in of_tables.items()
+    )
+    freed = sum(one.bytes for one in candidates)
+    enough = "would make room" if freed >= room.missing else "are all that could be expired, and not enough"
+    return f"{named} with {_mib(freed)} {enough}: shorten the retention, or `expire` them"
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:.1f} MiB"

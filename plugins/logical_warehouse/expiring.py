@@ -1,0 +1,75 @@
+"""``expire``: ends the oldest as-of dates of a table before its retention does, to make room.
+
+Only the oldest: from the store's mark of where a table's dates begin everybody knows that those before it are gone on
+purpose. Of a date in the middle the monitor would say that it was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from warehouse.expire_spec import IMPOSSIBLE, ExpireJob, ExpireResult
+from warehouse.failures import PermanentError
+from warehouse.job_spec import SnapshotRecord
+from warehouse.spec_json import from_json, to_json
+
+from logical_warehouse.evidence import planned
+from logical_warehouse.intervals import NotAnAsOf, utc_text
+from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.plan import store_spec
+from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.store_files import store_files, tables_path
+from logical_warehouse.stored_tables import read_stored_table
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``expire`` to the command line."""
+    parser = subparsers.add_parser(
+        "expire", help="end the oldest as-of dates of a table before its retention does, to make room"
+    )
+    parser.add_argument("table", help="a table of the manifest")
+    parser.add_argument("--before", required=True, metavar="AS_OF", help="the oldest date that stays, 2013-06-05")
+    parser.add_argument("--now", action="store_true", help="without the grace for readers that are at it")
+    parser.add_argument("--yes", action="store_true", help="do it; without, it is only said what would go")
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    parser.set_defaults(execute=_expire)
+
+
+def _expire(arguments: argparse.Namespace) -> int:
+    _, plan = planned(arguments.manifest, arguments.table)
+    try:
+        start = utc_text(plan.schedule.interval_of_label(arguments.before).start)
+    except NotAnAsOf as error:
+        raise PermanentError(f"table {arguments.table}: {error}") from error
+    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), arguments.table)
+    going = to_end(stored.records if stored is not None else (), start)
+    print(ending_line(arguments.table, going))
+    if not going or not arguments.yes:
+        return 0
+    with scratch_folder(SCRATCH_ROOT) as scratch:
+        answer = scratch / "expired.json"
+        grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
+        job = ExpireJob(store_spec(plan.store), arguments.table, start, grace, str(answer))
+        if submit_here(plan, "expire_snapshots.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE)) != 0:
+            return 1
+        ended = from_json(ExpireResult, answer.read_text(encoding="utf-8")).ended
+    when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
+    print(f"{arguments.table}: ended {len(ended)} as-of date(s); their memory is freed {when}")
+    return 0
+
+
+def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord]:
+    """Those before ``start``, but for the newest of the table."""
+    return [record for record in records[:-1] if record.start < start]
+
+
+def ending_line(table: str, going: Sequence[SnapshotRecord]) -> str:
+    """What would go, for people."""
+    if not going:
+        return f"{table}: no as-of date is that old; the newest one always stays"
+    dates = going[0].as_of if len(going) == 1 else f"{going[0].as_of} to {going[-1].as_of}"
+    size = sum(record.bytes for record in going)
+    return f"{table}: {len(going)} as-of date(s), {dates}, {size:,} bytes; --yes ends them"

@@ -1,0 +1,175 @@
+"""``clean-store``: lists what killed and failed runs left in the store, and frees that memory.
+
+It asks Airflow's metadata database which runs are active, and so runs where ``airflow`` itself does. Their files are
+not touched: what each run writes lies in folders of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_never
+
+from warehouse.clean_spec import IMPOSSIBLE, CleanJob, CleanResult, Left, Removal
+from warehouse.failures import PermanentError
+from warehouse.job_spec import RunSpec
+from warehouse.spec_json import from_json, to_json
+
+from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.manifest import Store, load_manifest
+from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
+from logical_warehouse.promises import LIVE, promises_in
+from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
+from logical_warehouse.stored_tables import read_stored_table
+
+
+@dataclass(frozen=True)
+class Useless:
+    """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone."""
+
+    left: tuple[Left, ...]
+    folders: tuple[str, ...]
+    active: int
+
+    def __bool__(self) -> bool:
+        return bool(self.left or self.folders)
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``clean-store`` to the command line."""
+    parser = subparsers.add_parser(
+        "clean-store", help="list what killed and failed runs left in the store; with --yes free that memory"
+    )
+    parser.add_argument("--yes", action="store_true", help="remove what is listed")
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    parser.set_defaults(execute=_clean)
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    manifest = load_manifest(arguments.manifest).manifest
+    plans = make_plan(manifest).snapshots if manifest is not None else ()
+    if not plans:
+        raise PermanentError(
+            f"{arguments.manifest} has no healthy table, and so does not say how to reach the store; see "
+            "`python -m logical_warehouse lint`"
+        )
+    plan = plans[0]
+    # First the store, then Airflow: a run that begins in between has nothing in the list.
+    listed = _submit(plan, ()).left
+    folders = run_folders(store_files(plan.store), plan.store)
+    found = useless(listed, folders, active_runs())
+    for line in lines(found):
+        print(line)
+    if not found or not arguments.yes:
+        return 0
+    removed = _submit(plan, removals(found.left))
+    files = store_files(plan.store)
+    for folder in found.folders:
+        files.remove(folder)
+    _withdraw(plan.store, found)
+    print(f"removed {removed.files} file(s), {removed.bytes:,} bytes, and {len(found.folders)} folder(s) of answers")
+    return 0
+
+
+def _submit(plan: SnapshotPlan, asked: Sequence[Removal]) -> CleanResult:
+    with scratch_folder(SCRATCH_ROOT) as scratch:
+        answer = scratch / "cleaned.json"
+        job = CleanJob(store_spec(plan.store), tuple(asked), str(answer))
+        if submit_here(plan, "clean_store.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE)) != 0:
+            raise PermanentError("The store was not looked through to the end; what is left can be removed again.")
+        return from_json(CleanResult, answer.read_text(encoding="utf-8"))
+
+
+def active_runs() -> list[RunSpec]:
+    """Runs of all DAGs that Airflow has not ended."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.execute(select(DagRun.dag_id, DagRun.run_id).where(DagRun.state.in_(LIVE)))
+        return [RunSpec(dag_id, run_id, 0) for dag_id, run_id in found]
+
+
+def run_folders(files: StoreFiles, store: Store) -> tuple[str, ...]:
+    """Paths of the folders with answers of runs, but for those whose reports belong to a published snapshot."""
+    root = path_in(store_spec(store).uri)
+    published = {
+        RunSpec(record.dag_id, record.run_id, 0).key
+        for name in files.folders(tables_path(store))
+        if (table := read_stored_table(files, tables_path(store), name)) is not None
+        for record in table.records
+    }
+    return tuple(
+        f"{root}/_runs/{dag_id}/{key}"
+        for dag_id in files.folders(f"{root}/_runs")
+        for key in files.folders(f"{root}/_runs/{dag_id}")
+        if key not in published
+    )
+
+
+def useless(listed: Sequence[Left], folders: Sequence[str], active: Collection[RunSpec]) -> Useless:
+    """Of what was listed, that of runs which are not active."""
+    keys = {run.key for run in active}
+    return Useless(
+        tuple(one for one in listed if not any(run.try_of(one.name) is not None for run in active)),
+        tuple(folder for folder in folders if folder.rpartition("/")[2] not in keys),
+        len(keys),
+    )
+
+
+def removals(left: Sequence[Left]) -> list[Removal]:
+    """What to ask for, a removal for each table."""
+    return [
+        Removal(
+            table,
+            tuple(one.name for one in left if one.table == table and one.kind == "try"),
+            ownerless=any(one.table == table and one.kind == "ownerless" for one in left),
+        )
+        for table in dict.fromkeys(one.table for one in left)
+    ]
+
+
+def lines(found: Useless) -> list[str]:
+    """What was found, for people."""
+    said = [f"{one.table}: {_what(one)}, {one.files} file(s), {one.bytes:,} bytes, {_age(one)}" for one in found.left]
+    if found.folders:
+        said.append(f"answers of {len(found.folders)} ended run(s)")
+    if not said:
+        said.append("nothing is left in the store that nobody needs")
+    else:
+        said.append(f"together {sum(one.bytes for one in found.left):,} bytes; --yes removes them")
+    if found.active:
+        said.append(f"{found.active} run(s) are active; what they write is not among it")
+    return said
+
+
+def _what(one: Left) -> str:
+    match one.kind:
+        case "try":
+            return f"{'run branch' if one.branch else 'files of'} {one.name}"
+        case "ownerless":
+            return "files of no run"
+        case "replaced":
+            return "what was replaced or ended, and its readers' grace is over"
+        case _:
+            assert_never(one.kind)
+
+
+def _age(one: Left) -> str:
+    return f"{timedelta(seconds=one.age_seconds)} old"
+
+
+def _withdraw(store: Store, found: Useless) -> None:
+    """Give up the promises of the runs of which nothing is left."""
+    promises = promises_in(store)
+    if promises is not None:
+        keys = {folder.rpartition("/")[2] for folder in found.folders}
+        for promise in promises.all():
+            if promise.run.key in keys or any(promise.run.try_of(one.name) is not None for one in found.left):
+                promises.withdraw(promise)

@@ -1,0 +1,64 @@
+"""What the command ``clean-store`` asks of Spark, and what it is told: names of runs, numbers of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from warehouse.job_spec import StoreSpec
+from warehouse.spec_json import SPEC_VERSION
+
+IMPOSSIBLE = 11
+"""Exit code of the application after it has said why."""
+
+
+Kind = Literal["try", "ownerless", "replaced"]
+"""Left by one try of a run; by nobody who is known; by what was replaced or ended, and its readers' grace is over."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What to remove from a table: tries by the names of their run branches, and files without an owner.
+
+    What was replaced goes in any case.
+    """
+
+    table: str
+    tries: tuple[str, ...]
+    ownerless: bool = False
+
+
+@dataclass(frozen=True)
+class CleanJob:
+    """Remove what is named; where nothing is, tell what there is. ``result_path``: file on the driver's machine."""
+
+    store: StoreSpec
+    removals: tuple[Removal, ...]
+    result_path: str
+    version: int = SPEC_VERSION
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left in a table. ``name``: of the try, as its run branch, else empty.
+
+    ``branch``: whether that run branch is there. ``files`` and ``bytes``: what would be gone with it.
+    ``age_seconds``: since the newest of them was written, by the store's clock.
+    """
+
+    table: str
+    kind: Kind
+    name: str
+    branch: bool
+    files: int
+    bytes: int
+    age_seconds: int
+
+
+@dataclass(frozen=True)
+class CleanResult:
+    """``left``: in the order of tables. ``files`` and ``bytes``: what is no longer there of the tables named."""
+
+    left: tuple[Left, ...]
+    files: int
+    bytes: int

@@ -1,0 +1,33 @@
+"""What the command ``expire`` asks of Spark, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warehouse.job_spec import StoreSpec
+from warehouse.spec_json import SPEC_VERSION
+
+IMPOSSIBLE = 11
+"""Exit code of the application after it has said why."""
+
+
+@dataclass(frozen=True)
+class ExpireJob:
+    """End the as-of dates of a table whose interval starts before ``start`` (ISO 8601 in UTC), but for the newest.
+
+    ``grace_seconds``: how long their files stay for readers in flight. ``result_path``: on the driver's machine.
+    """
+
+    store: StoreSpec
+    table: str
+    start: str
+    grace_seconds: int
+    result_path: str
+    version: int = SPEC_VERSION
+
+
+@dataclass(frozen=True)
+class ExpireResult:
+    """``ended``: the labels, the oldest first."""
+
+    ended: tuple[str, ...]

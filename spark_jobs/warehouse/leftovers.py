@@ -1,0 +1,179 @@
+"""What killed runs left in a table: run branches, data files that no commit shows, metadata of commits that failed.
+
+That nobody refers to a file does not make it dead: a run that is still writing has such files, too. So the data files
+of each try lie in a folder of its own (see ``branch_schema``), and the caller says which tries are dead. If one of them
+lives on all the same, it must fail and never publish what is gone. Hence the order:
+
+1. list the files of the dead tries, and those of the table's metadata;
+2. commit that their branches are gone. A driver commits to a branch that is there only, and on the very metadata that
+   it has looked at: what was begun before this commit, by whomever, can no longer be finished, and begins anew with
+   other metadata files. So of what was listed nothing becomes visible any more that is not visible already;
+3. see what the metadata refer to now, and delete what was listed and is not among it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from warehouse.branch_schema import data_folder
+from warehouse.expiry import free_unreferenced
+from warehouse.iceberg_api import commit_with_retries, load_existing_table, load_table, reference_names
+from warehouse.job_spec import RUN_PREFIX, StoreSpec
+from warehouse.jvm import jvm_of
+from warehouse.store_files import StoredFile, delete_file, delete_folder, files_below, folders_in, modified_millis
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+IsDead = Callable[[str], bool]
+"""Of the name of a run branch, which is that of the try's folder of data files, too: whether that try has ended."""
+
+SETTLED_MILLIS = 10_000
+"""Younger metadata files stay: a living driver reads its own manifests once before it commits or deletes them, within
+milliseconds. Only such a read can be disturbed, and only the driver's try fails by that."""
+
+DAY_MILLIS = 86_400_000
+"""Age of files without an owner that may go: Iceberg's own limit for files that nothing refers to."""
+
+LAST_REMOVAL = "warehouse.leftovers_removed_at"
+"""Property whose change is the commit of step 2."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """``branches``: run branches that are gone. ``files`` and their ``bytes``: what nothing referred to."""
+
+    branches: tuple[str, ...] = ()
+    files: int = 0
+    bytes: int = 0
+
+
+def remove_leftovers(
+    session: SparkSession, store: StoreSpec, table_name: str, is_dead: IsDead, *, ownerless: bool = False
+) -> Removed:
+    """Remove what the dead tries left in a table and nobody needs; what they published stays.
+
+    A driver of such a try that lives on fails with ``BranchGone``.
+
+    :param ownerless: also data files of no try; see :func:`ownerless_files`.
+    """
+    table = load_table(session, store.identifier(table_name))
+    if table is None:
+        return Removed()
+    data = data_folder(table)
+    dead_folders = [folder for folder in folders_in(session, data) if _is_dead(folder, is_dead)]
+    dead_branches = _dead_branches(table, is_dead)
+    if not dead_folders and not dead_branches and not ownerless:
+        return Removed()
+    listed = files_below(session, metadata_folder(table))
+    for folder in dead_folders:
+        listed |= files_below(session, f"{data}/{folder}")
+    if ownerless:
+        listed |= ownerless_files(session, table)
+    if not dead_branches and listed.keys() <= referred_files(session, table):
+        removed = Removed()
+    else:
+        branches = commit_with_retries(lambda: _end_branches(load_existing_table(session, store, table_name), is_dead))
+        free_unreferenced(session, store, table_name)
+        removed = replace(_delete(session, load_existing_table(session, store, table_name), listed), branches=branches)
+        print(
+            f"{table_name}: removed what killed tries left: {len(branches)} run branch(es), {removed.files} file(s), "
+            f"{removed.bytes:,} bytes",
+            flush=True,
+        )
+    for folder in dead_folders:
+        if not files_below(session, f"{data}/{folder}"):
+            delete_folder(session, f"{data}/{folder}")
+    return removed
+
+
+def ownerless_files(session: SparkSession, table: Any) -> dict[str, StoredFile]:
+    """Data files of a loaded table, by path, that are in no try's folder, and that nobody can be writing any more.
+
+    Who may have written them is not known: a version of this package before those folders were, or another program.
+    """
+    folder = data_folder(table)
+    limit = int(time.time() * 1000) - DAY_MILLIS
+    return {
+        path: file
+        for path, file in files_below(session, folder).items()
+        if not path.startswith(f"{path_of(folder)}/{RUN_PREFIX}") and file.modified_millis < limit
+    }
+
+
+def _end_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
+    branches = _dead_branches(table, is_dead)
+    transaction = table.newTransaction()
+    transaction.updateProperties().set(LAST_REMOVAL, datetime.now(UTC).isoformat()).commit()
+    if branches:
+        manage = transaction.manageSnapshots()
+        for branch in branches:
+            manage.removeBranch(branch)
+        manage.commit()
+    transaction.commitTransaction()
+    return branches
+
+
+def _dead_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
+    return tuple(sorted(name for name in reference_names(table) if _is_dead(name, is_dead)))
+
+
+def _is_dead(name: str, is_dead: IsDead) -> bool:
+    return name.startswith(RUN_PREFIX) and is_dead(name)
+
+
+def _delete(session: SparkSession, table: Any, listed: dict[str, StoredFile]) -> Removed:
+    # By the store's own clock, whatever that of this machine says.
+    settled = modified_millis(session, str(table.operations().current().metadataFileLocation())) - SETTLED_MILLIS
+    metadata = f"{path_of(metadata_folder(table))}/"
+    referred = referred_files(session, table)
+    dead = [
+        file
+        for path, file in listed.items()
+        if path not in referred and (file.modified_millis < settled or not path.startswith(metadata))
+    ]
+    for file in dead:
+        delete_file(session, file.uri)  # unless Iceberg has, with the branch
+    return Removed(files=len(dead), bytes=sum(file.bytes for file in dead))
+
+
+def referred_files(session: SparkSession, table: Any, snapshot_ids: set[int] | None = None) -> set[str]:
+    """Paths of all files that a loaded table's metadata refer to; or only by the given Iceberg snapshots."""
+    return {path_of(uri) for uri in _referred(session, table, snapshot_ids)}
+
+
+def _referred(session: SparkSession, table: Any, snapshot_ids: set[int] | None) -> Iterator[str]:
+    metadata, file_io = table.operations().current(), table.io()
+    yield str(metadata.metadataFileLocation())
+    for entry in metadata.previousFiles():
+        yield str(entry.file())
+    yield f"{metadata_folder(table)}/version-hint.text"
+    manifests: dict[str, Any] = {}
+    for snapshot in table.snapshots():
+        if snapshot_ids is None or int(snapshot.snapshotId()) in snapshot_ids:
+            yield str(snapshot.manifestListLocation())
+            manifests |= {str(manifest.path()): manifest for manifest in snapshot.allManifests(file_io)}
+    for path, manifest in manifests.items():
+        yield path
+        paths = jvm_of(session).org.apache.iceberg.ManifestFiles.readPaths(manifest, file_io, table.specs())
+        try:
+            iterator = paths.iterator()  # py4j makes no Python iterable of Iceberg's own kind.
+            while iterator.hasNext():
+                yield str(iterator.next())
+        finally:
+            paths.close()
+
+
+def metadata_folder(table: Any) -> str:
+    """URI of the folder with the metadata of a loaded table."""
+    return f"{table.location()}/metadata"
+
+
+def path_of(uri: str) -> str:
+    """Path of a URI of the store: Iceberg and Hadoop write the same one in several ways."""
+    return urlsplit(uri).path

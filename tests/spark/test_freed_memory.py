@@ -1,0 +1,107 @@
+"""What is replaced or ended is really free again, as Alluxio counts it, once the grace of its readers is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from logical_warehouse.cli import main
+from logical_warehouse.store_files import AlluxioFiles
+from pyspark.sql import SparkSession
+from warehouse.expiry import expire_before, free_unreferenced
+from warehouse.iceberg_api import load_existing_table, properties_of
+from warehouse.job_spec import RetentionSpec, StoreSpec
+from warehouse.reading import read_as_of
+from warehouse.records import RETAINED_FROM
+
+from local_stack.alluxio import Alluxio
+from local_stack.jars import ensure_jars
+from tests.faults.store_contents import used_bytes
+from tests.spark.databases import PostgresDatabase
+from tests.spark.runs import Runs
+
+DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
+GRACE = 3
+ROWS = 8_000
+# Half a kilobyte in each row that no compression makes much smaller.
+NOTE = "(SELECT string_agg(md5(random()::text || n || part), '') FROM generate_series(1, 16) part)"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.2)
+
+
+def test_memory_is_free_when_the_grace_of_readers_is_over(
+    session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio, database: PostgresDatabase
+) -> None:
+    runs = Runs(session, replace(stores["alluxio"], namespace="freed"), database)
+    database.run(
+        f"CREATE TABLE events AS SELECT n AS id, '{DAYS[0]} 00:00Z'::timestamptz AS at, {NOTE} AS note "
+        f"FROM generate_series(1, {ROWS}) n"
+    )
+    table = runs.table(mode="current", retention=RetentionSpec(keep=1))
+    empty = used_bytes(alluxio)
+    size = runs.publish(table, DAYS[0], grace=GRACE).record.bytes
+    assert size > 1_000_000
+    until(lambda: used_bytes(alluxio) >= empty + size)
+    listed = AlluxioFiles(alluxio.web, alluxio.s3).size(f"{urlsplit(runs.store.uri).path}/freed/events/data")
+    assert abs(listed - size) < 0.02 * size
+
+    in_flight = read_as_of(session, runs.store, "events", DAYS[0])
+    replaced = runs.publish(table, DAYS[0], run="again", grace=GRACE)
+    until(lambda: used_bytes(alluxio) >= empty + 2 * size)
+    assert in_flight.count() == ROWS, "within the grace"
+
+    ended = runs.publish(table, DAYS[1], grace=GRACE)
+    assert not replaced.expired and ended.expired == (DAYS[0],)
+
+    def freed() -> bool:
+        free_unreferenced(session, runs.store, "events")
+        return used_bytes(alluxio) < empty + 1.5 * size
+
+    until(freed)
+    assert runs.rows().count() == ROWS and runs.data_files() == runs.live_files()
+
+
+def test_the_oldest_states_are_ended_by_hand_and_the_newest_stays(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS)
+    for day in DAYS[:2]:
+        runs.publish(runs.table(mode="current"), day, grace=0)
+    ended = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0)
+    assert ended == (DAYS[0],) and list(runs.records()) == [DAYS[1]]
+    assert runs.ids() == list(range(30)) and runs.data_files() == runs.live_files()
+
+
+def test_the_oldest_intervals_are_ended_by_a_command(
+    tmpfs_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS)
+    for day in DAYS:
+        runs.publish(runs.table(), day, grace=0)
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(
+        "version: 1\nsources: {shop: {connection: shop, budget: 3}}\n"
+        f"store: {{uri: '{runs.store.uri}', namespace: {runs.store.namespace}}}\n"
+        f"spark: {{jars: '{ensure_jars('spark')}'}}\n"
+        "tables:\n  events: {table: public.events, history: {interval: {column: at}}, source: shop, "
+        "schedule: '@daily', start: 2013-06-01}\n"
+    )
+    command = ["expire", "events", "--before", DAYS[1], "--now", "--manifest", str(manifest)]
+    assert main(command) == 0
+    assert "events: 1 as-of date(s), 2013-06-01, " in capsys.readouterr().out
+    assert list(runs.records()) == DAYS, "nothing without --yes"
+    assert main([*command, "--yes"]) == 0
+    assert "events: ended 1 as-of date(s); their memory is freed now" in capsys.readouterr().out
+    assert list(runs.records()) == DAYS[1:] and runs.ids() == list(range(10, 30))
+    assert runs.data_files() == runs.live_files()
+    table = load_existing_table(runs.session, runs.store, "events")
+    assert properties_of(table)[RETAINED_FROM] == f"{DAYS[1]}T00:00:00Z", "so that the monitor takes none for lost"

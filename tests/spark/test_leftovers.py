@@ -1,0 +1,249 @@
+"""What killed runs leave is removed by the next one, and nothing of those that live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from warehouse import copy_write, iceberg_tables, leftovers, publish
+from warehouse.capture import snapshot_tables
+from warehouse.clean_spec import CleanJob, Removal
+from warehouse.failures import BranchGone, RowCountMismatch
+from warehouse.iceberg_api import load_existing_table
+from warehouse.job_spec import (
+    EndedRun,
+    JobAnswer,
+    RetentionSpec,
+    RunSpec,
+    SnapshotResult,
+    TableSpec,
+    ValidateResult,
+    to_json,
+)
+from warehouse.leftovers import referred_files
+from warehouse.store_cleaning import clean_store
+from warehouse.store_files import delete_file, files_below, read_text, write_text
+from warehouse.validation import validate_snapshots
+
+from tests.spark.runs import DAG, Runs, interval
+
+DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of an ``Exception`` sees it, so that nothing is tidied up."""
+
+
+def die(*_: object, **__: object) -> None:
+    raise Killed
+
+
+@contextmanager
+def before(module: Any, function: str, happens: Callable[[], None]) -> Iterator[None]:
+    """Something happens before the first call of a function."""
+    real, pending = getattr(module, function), [happens]
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        while pending:
+            pending.pop()()
+        return real(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, function, called)
+        yield
+
+
+@contextmanager
+def before_the_branch(happens: Callable[[], None]) -> Iterator[None]:
+    """Something happens when the data files of a capture are complete, and its run branch does not know them."""
+    with before(iceberg_tables, "replace_on_branch", happens), before(copy_write, "replace_on_branch", happens):
+        yield
+
+
+def killed_while_writing(runs: Runs, table: TableSpec, day: str, run: str, reader: str = "auto") -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # Who is killed tidies nothing up.
+        patch.setattr(copy_write._StoredFiles, "remove", lambda files: None)
+        with before_the_branch(die), pytest.raises(Killed):
+            capture(runs, table, day, run, reader=reader)
+
+
+def capture(
+    runs: Runs,
+    table: TableSpec,
+    day: str,
+    run: str,
+    *,
+    attempt: int = 1,
+    ended: tuple[EndedRun, ...] = (),
+    reader: str = "auto",
+) -> SnapshotResult:
+    """As a driver does it, with an answer in the store."""
+    job = runs.snapshot_job([table], day, run=run, attempt=attempt)
+    job = replace(job, ended=ended, source=replace(job.source, reader=reader))  # type: ignore[arg-type]
+    captured = snapshot_tables(runs.session, job)
+    write_text(runs.session, job.result_path, to_json(JobAnswer(snapshot=captured)))
+    return captured
+
+
+def validate(
+    runs: Runs, table: TableSpec, day: str, run: str, captured: SnapshotResult, *, ended: tuple[EndedRun, ...] = ()
+) -> ValidateResult:
+    job = replace(runs.validate_job([table], day, captured, run=run, grace=0), ended=ended)
+    return validate_snapshots(runs.session, job)
+
+
+def ended(run: str, day: str) -> EndedRun:
+    return EndedRun(run, day, interval(day).start)
+
+
+def branches(runs: Runs) -> set[str]:
+    return {name for name in runs.references() if name.startswith("run_")}
+
+
+def is_promised(runs: Runs, run: str) -> bool:
+    return read_text(runs.session, runs.store.promise_path(RunSpec(DAG, run, 1))) is not None
+
+
+def useless(runs: Runs, name: str = "events") -> set[str]:
+    """Paths of files of a table that nothing refers to."""
+    table = load_existing_table(runs.session, runs.store, name)
+    return files_below(runs.session, str(table.location())).keys() - referred_files(runs.session, table)
+
+
+@pytest.mark.parametrize("reader", ["auto", "jdbc"])
+def test_the_next_try_removes_what_a_killed_one_had_written(runs: Runs, reader: str) -> None:
+    runs.events(DAYS[:1])
+    table = runs.table()
+    run = f"one {reader}"
+    killed_while_writing(runs, table, DAYS[0], run, reader)
+    (dead,) = runs.data_files()
+
+    captured = capture(runs, table, DAYS[0], run, attempt=2, reader=reader)
+    assert dead not in runs.data_files()
+    validate(runs, table, DAYS[0], run, captured)
+    assert runs.ids() == list(range(10))
+    assert runs.data_files() == runs.live_files() and branches(runs) == set()
+    assert not is_promised(runs, run)
+
+
+def test_another_run_removes_what_an_ended_one_had_written_and_nothing_of_one_that_writes(runs: Runs) -> None:
+    runs.events(DAYS)
+    table = runs.table()
+    killed_while_writing(runs, table, DAYS[0], "dead run1")
+    (dead,) = runs.data_files()
+
+    def meanwhile() -> None:
+        captured = capture(runs, table, DAYS[1], "next1", ended=(ended("dead run1", DAYS[0]),))
+        assert dead not in runs.data_files() and len(runs.data_files()) == 2
+        validate(runs, table, DAYS[1], "next1", captured, ended=(ended("dead run1", DAYS[0]),))
+
+    with before_the_branch(meanwhile):
+        living = capture(runs, table, DAYS[2], "living1")
+    validate(runs, table, DAYS[2], "living1", living)
+    assert runs.ids() == list(range(10, 30))
+    assert runs.data_files() == runs.live_files() and branches(runs) == set()
+    assert not any(is_promised(runs, run) for run in ("dead run1", "next1", "living1"))
+
+
+def test_a_driver_that_lives_on_after_its_run_was_cleaned_up_fails_and_leaves_nothing(runs: Runs) -> None:
+    runs.events(DAYS)
+    table = runs.table()
+    runs.publish(table, DAYS[0])
+
+    def cleaned_up() -> None:
+        capture(runs, table, DAYS[2], "next2", ended=(ended("slow2", DAYS[1]),))
+
+    with before_the_branch(cleaned_up), pytest.raises(BranchGone, match="run snapshot again"):
+        capture(runs, table, DAYS[1], "slow2")
+    assert len(runs.data_files()) == 2 and runs.data_files() == runs.live_files()
+
+
+def test_a_slow_publisher_is_not_made_to_publish_files_that_are_gone(runs: Runs) -> None:
+    """Its run was taken for ended between its look at the branch and its commit."""
+    runs.events(DAYS)
+    table = runs.table()
+    runs.publish(table, DAYS[0])
+    captured = capture(runs, table, DAYS[1], "slow3")
+
+    def cleaned_up() -> None:
+        # Else the capture, which is complete, would stay.
+        delete_file(runs.session, runs.store.run_path(RunSpec(DAG, "slow3", 1), "snapshot"))
+        capture(runs, table, DAYS[2], "next3", ended=(ended("slow3", DAYS[1]),))
+
+    with before(publish, "retire", cleaned_up), pytest.raises(BranchGone):
+        validate(runs, table, DAYS[1], "slow3", captured)
+    assert list(runs.records()) == DAYS[:1] and runs.ids() == list(range(10))
+    assert runs.data_files() == runs.live_files()
+
+
+def test_metadata_of_a_commit_that_was_killed(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "SETTLED_MILLIS", -1)
+    runs.events(DAYS[:1])
+    table = runs.table()
+    captured = capture(runs, table, DAYS[0], "one4")
+    with before(publish, "retire", die), pytest.raises(Killed):
+        validate(runs, table, DAYS[0], "one4", captured)
+    assert {path.rpartition(".")[2] for path in useless(runs)} == {"avro"}
+    job = runs.validate_job([table], DAYS[0], captured, run="one4", attempt=2)
+    assert validate_snapshots(runs.session, job).published[0].record.rows == 10
+    assert useless(runs) == set()
+
+
+def test_a_capture_that_did_not_validate_stays_until_its_date_is_published(runs: Runs) -> None:
+    runs.events(DAYS[:2])
+    table = runs.table()
+    captured = capture(runs, table, DAYS[0], "bad5")
+    runs.session.sql(f"DELETE FROM {runs.branch(captured)} WHERE id = 1")
+    with pytest.raises(RowCountMismatch):
+        validate(runs, table, DAYS[0], "bad5", captured)
+    bad = (ended("bad5", DAYS[0]),)
+    other = capture(runs, table, DAYS[1], "other5", ended=bad)
+    validate(runs, table, DAYS[1], "other5", other, ended=bad)
+    assert branches(runs) == {captured.captures[0].branch} and is_promised(runs, "bad5")
+
+    good = capture(runs, table, DAYS[0], "good5", ended=bad)
+    validate(runs, table, DAYS[0], "good5", good, ended=bad)
+    assert branches(runs) == set() and not is_promised(runs, "bad5")
+    assert runs.ids() == list(range(20)) and runs.data_files() == runs.live_files()
+
+
+def test_a_capture_whose_date_retention_has_passed_goes(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS)
+    table = runs.table(retention=RetentionSpec(keep=1))
+    capture(runs, table, DAYS[0], "old")
+    runs.publish(table, DAYS[1], grace=0)
+    old = (ended("old", DAYS[0]),)
+    captured = capture(runs, table, DAYS[2], "new", ended=old)
+    assert len(branches(runs)) == 2 and is_promised(runs, "old")
+    validate(runs, table, DAYS[2], "new", captured, ended=old)
+    assert branches(runs) == set() and not is_promised(runs, "old")
+    assert runs.ids() == list(range(20, 30)) and runs.data_files() == runs.live_files()
+
+
+def test_the_command_lists_what_is_left_and_removes_what_it_names(runs: Runs) -> None:
+    runs.events(DAYS)
+    table = runs.table()
+    runs.publish(table, DAYS[0], grace=0)
+    killed_while_writing(runs, table, DAYS[1], "dead run6")
+    (dead,) = runs.data_files() - runs.live_files()
+    living = capture(runs, table, DAYS[2], "living6")
+
+    left = clean_store(runs.session, CleanJob(runs.store, (), "")).left
+    branches_of = {run: RunSpec(DAG, run, 1).branch for run in ("dead run6", "living6")}
+    assert {(one.table, one.name, one.branch, one.files) for one in left} == {
+        ("events", branches_of["dead run6"], True, 1),
+        ("events", branches_of["living6"], True, 1),
+    }
+    assert all(one.bytes > 1_000 and 0 <= one.age_seconds < 120 for one in left)
+
+    removed = clean_store(runs.session, CleanJob(runs.store, (Removal("events", (branches_of["dead run6"],)),), ""))
+    assert removed.files >= 1 and removed.bytes > 1_000
+    assert dead not in runs.data_files() and runs.data_files() == runs.live_files()
+    validate(runs, table, DAYS[2], "living6", living)
+    assert runs.ids() == [*range(10), *range(20, 30)]
+    assert clean_store(runs.session, CleanJob(runs.store, (), "")).left == ()

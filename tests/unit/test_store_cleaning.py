@@ -1,0 +1,47 @@
+"""What `clean-store` takes for useless: never what belongs to an active run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from logical_warehouse.manifest import Store
+from logical_warehouse.store_cleaning import lines, removals, run_folders, useless
+from logical_warehouse.store_files import LocalFiles
+from warehouse.clean_spec import Left, Removal
+from warehouse.job_spec import RunSpec
+
+DEAD, ALIVE = RunSpec("snapshot_flights", "dead", 2), RunSpec("snapshot_flights", "alive", 1)
+LISTED = (
+    Left("flights", "try", DEAD.branch, True, 2, 1_000, 90),
+    Left("flights", "try", ALIVE.branch, True, 1, 500, 2),
+    Left("flights", "ownerless", "", False, 3, 30, 100_000),
+    Left("planes", "replaced", "", False, 2, 7, 4_000),
+    Left("planes", "try", f"{ALIVE.branch}_of_2013-06-01", False, 1, 500, 2),
+)
+
+
+def test_what_an_active_run_writes_is_not_in_the_list() -> None:
+    folders = [f"/warehouse/_runs/snapshot_flights/{run.key}" for run in (DEAD, ALIVE)]
+    found = useless(LISTED, folders, [ALIVE])
+    assert found.left == (LISTED[0], *LISTED[2:4]) and found.folders == (folders[0],)
+    assert removals(found.left) == [Removal("flights", (DEAD.branch,), ownerless=True), Removal("planes", ())]
+    assert lines(found) == [
+        f"flights: run branch {DEAD.branch}, 2 file(s), 1,000 bytes, 0:01:30 old",
+        "flights: files of no run, 3 file(s), 30 bytes, 1 day, 3:46:40 old",
+        "planes: what was replaced or ended, and its readers' grace is over, 2 file(s), 7 bytes, 1:06:40 old",
+        "answers of 1 ended run(s)",
+        "together 1,037 bytes; --yes removes them",
+        "1 run(s) are active; what they write is not among it",
+    ]
+
+
+def test_a_clean_store() -> None:
+    found = useless(LISTED[1:2], [], [ALIVE])
+    assert not found
+    assert lines(found)[0] == "nothing is left in the store that nobody needs"
+
+
+def test_answers_of_runs_without_a_published_snapshot(tmp_path: Path) -> None:
+    (tmp_path / "_runs/snapshot_flights" / DEAD.key).mkdir(parents=True)
+    store = Store(uri=f"file://{tmp_path}")
+    assert run_folders(LocalFiles(), store) == (f"{tmp_path}/_runs/snapshot_flights/{DEAD.key}",)
