@@ -123,7 +123,7 @@ def test_jobs_that_are_no_superuser_limit_what_is_theirs(
         theirs = replace(runs, session=session, store=store)
         theirs.publish(limited(theirs), DAY)
         data = next(path_in(path) for path in theirs.files() if path.endswith(".parquet"))
-        with pytest.raises(NotAllowed, match="user 'pipeline' may not write to table events"):
+        with pytest.raises(NotAllowed, match="user 'pipeline' may not write to /warehouse/_promised/"):
             replace(runs, session=session).snapshot([limited(runs)], DAY)
     assert files_of(alluxio, "ana").read(data)
     with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
