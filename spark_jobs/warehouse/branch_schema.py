@@ -23,6 +23,7 @@ from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.kinds import Kind, kind_stored_as
 from warehouse.records import records_of
+from warehouse.sensitive_columns import metrics_of_gone_columns
 from warehouse.source_read import AS_OF_COLUMN
 
 if TYPE_CHECKING:
@@ -62,8 +63,12 @@ def data_folder(table: Any) -> str:
 
 def uncommitted_table(session: SparkSession, table: Any, schema_id: int, owner: str) -> Any:
     """A loaded table as a writer is to see it: in one of its schemas, its data files in a folder named ``owner``."""
-    transaction = begin(session, table, table.schemas().get(schema_id))
-    transaction.updateProperties().set("write.data.path", f"{data_folder(table)}/{owner}").commit()
+    schema = table.schemas().get(schema_id)
+    transaction = begin(session, table, schema)
+    properties = transaction.updateProperties().set("write.data.path", f"{data_folder(table)}/{owner}")
+    for name in metrics_of_gone_columns(table.properties(), [field.name() for field in schema.columns()]):
+        properties.remove(name)
+    properties.commit()
     return transaction.table()
 
 

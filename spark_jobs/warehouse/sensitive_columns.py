@@ -57,9 +57,7 @@ def sensitive_changes(
         # Of a column that is no longer captured there may be values still.
         if name.startswith(CLASSIFICATION) and name not in wanted and (first or column in captured):
             properties[name] = None
-        # Iceberg refuses every change of properties while one names a column that is gone.
-        if name.startswith(METRICS) and name.removeprefix(METRICS) not in schema:
-            properties[name] = None
+    properties |= dict.fromkeys(metrics_of_gone_columns(stored, schema))
     properties |= {name: value for name, value in wanted.items() if name.startswith(CLASSIFICATION)}
     properties |= dict(metrics_properties(wanted, schema))
     return {name: value for name, value in properties.items() if stored.get(name) != value}
@@ -68,6 +66,11 @@ def sensitive_changes(
 def metrics_properties(wanted: Mapping[str, str], schema: Collection[str]) -> Iterator[tuple[str, str]]:
     """Properties by which Iceberg keeps no smallest and largest value of a masked column, whatever else it is told."""
     return ((f"{METRICS}{name}", NO_BOUNDS) for name, mask in _masks(wanted).items() if mask and name in schema)
+
+
+def metrics_of_gone_columns(stored: Mapping[str, str], schema: Collection[str]) -> Iterator[str]:
+    """Properties to remove for a schema: Iceberg refuses every change of properties while one names a column it lacks."""
+    return (name for name in stored if name.startswith(METRICS) and name.removeprefix(METRICS) not in schema)
 
 
 def _masks(properties: Mapping[str, str]) -> dict[str, str]:
