@@ -69,7 +69,7 @@ def metrics_properties(wanted: Mapping[str, str], schema: Collection[str]) -> It
 
 
 def metrics_of_gone_columns(stored: Mapping[str, str], schema: Collection[str]) -> Iterator[str]:
-    """Properties to remove for a schema: Iceberg refuses every change of properties while one names a column it lacks."""
+    """Properties to remove for a schema: Iceberg refuses every change of them while one names a column it lacks."""
     return (name for name in stored if name.startswith(METRICS) and name.removeprefix(METRICS) not in schema)
 
 

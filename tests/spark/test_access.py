@@ -11,8 +11,10 @@ from pyspark.sql import SparkSession
 from warehouse.access_failures import NotAllowed, NotLimited
 from warehouse.failures import PermanentError
 from warehouse.job_spec import AccessSpec, StoreSpec, TableSpec
-from warehouse.reading import UnknownTable, read_as_of
+from warehouse.lost_marks import BeingRepaired, LostMark, LostMarks, marks_path
+from warehouse.reading import UnknownTable, read_as_of, read_latest
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import to_json
 from warehouse.store_files import write_text
 from warehouse.table_access import table_folder
 
@@ -128,6 +130,15 @@ def test_jobs_that_are_no_superuser_limit_what_is_theirs(
     assert files_of(alluxio, "ana").read(data)
     with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
         files_of(alluxio, "mallory").read(data)
+
+
+def test_a_mark_of_the_monitor_is_for_every_reader(runs: Runs, alluxio: Alluxio) -> None:
+    lost = runs.publish(limited(runs), DAY).record
+    mark = LostMark(lost.as_of, lost.published_at, "2013-06-05T00:15:00Z", "captured again", True, lost.end)
+    path = path_in(marks_path(runs.store.uri, runs.store.namespace, "events"))
+    AlluxioFiles(alluxio.web, alluxio.s3).write(path, to_json(LostMarks("events", (mark,))).encode())
+    with session_of(runs.session, "ana") as session, pytest.raises(BeingRepaired):
+        read_latest(session, runs.store, "events")
 
 
 def test_a_store_that_does_not_limit_takes_no_row(tmpfs_runs: Runs) -> None:
