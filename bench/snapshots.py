@@ -14,20 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from warehouse.job_spec import (
-    ChecksSpec,
-    ColumnSpec,
-    HistorySpec,
-    IntervalSpec,
-    RetentionSpec,
-    RunSpec,
-    SnapshotJob,
-    SourceSpec,
-    SplitSpec,
-    TableSpec,
-    ValidateMode,
-    to_json,
-)
+from warehouse.fingerprints import ValidateMode
+from warehouse.run_spec import IntervalSpec, RunSpec
+from warehouse.snapshot_spec import SnapshotJob
+from warehouse.source_spec import SourceSpec
+from warehouse.spec_json import to_json
+from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
 from bench import lineitem
 from bench.measure import alternate, ratio, seconds_and_spread

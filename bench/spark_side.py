@@ -16,8 +16,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from warehouse.capture import snapshot_tables
-from warehouse.job_spec import PASSWORD_VARIABLE, SnapshotJob, StoreSpec, ValidateJob, from_json
 from warehouse.reading import read_as_of
+from warehouse.snapshot_spec import SnapshotJob
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.spec_json import from_json
+from warehouse.store_spec import StoreSpec
+from warehouse.validate_spec import ValidateJob
 from warehouse.validation import validate_snapshots
 
 from bench.lineitem import KEY, QUERY_1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from warehouse.job_spec import StoreSpec
+from warehouse.store_spec import StoreSpec
 
 from bench import lineitem
 from bench.submit import SparkSubmit

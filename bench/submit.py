@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
+from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = "RESULT "

@@ -12,21 +12,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+# The contract travels with spark_jobs/, which is on the path of Airflow's processes and of the Makefile's.
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.spec_json import from_json
+from warehouse.train_spec import TrainResult
+from warehouse.validate_spec import ValidateResult
+
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi, Json
 from local_stack.class_data import ensure_class_data_archive
 from local_stack.errors import StackError
 from local_stack.spark import submit
 from local_stack.stack import Stack
-
-# The contract travels with spark_jobs/, which is on the path of Airflow's processes and of the Makefile's.
-from warehouse.job_spec import (  # isort: skip
-    PASSWORD_VARIABLE,
-    SnapshotResult,
-    TrainResult,
-    ValidateResult,
-    from_json,
-)
 
 _PAGE = 1000
 _NAMESPACE = "snapshots"

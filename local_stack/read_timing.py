@@ -13,8 +13,9 @@ import time
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - Spark's own custom
-from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
 from warehouse.reading import read_as_of
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.store_spec import StoreSpec
 
 REPEATS = 3
 

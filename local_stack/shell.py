@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from warehouse.interactive import open_warehouse
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of, read_latest
+from warehouse.store_spec import StoreSpec
 
 from local_stack.stack import Stack
 

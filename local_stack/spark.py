@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
+from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
+
 from local_stack.alluxio import SHARED_MEMORY
 from local_stack.errors import StackError
 from local_stack.jars import ensure_jars
 from local_stack.java import java_home
-
-# The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
-from warehouse.job_spec import StoreSpec  # isort: skip
-from warehouse.spark_conf import spark_conf  # isort: skip
 
 _SPARK_JOBS = Path(__file__).resolve().parent.parent / "spark_jobs"
 TIMEOUT = 300

@@ -6,7 +6,7 @@ import sys
 
 from warehouse.answers import run_job
 from warehouse.capture import snapshot_tables
-from warehouse.job_spec import SnapshotJob
+from warehouse.snapshot_spec import SnapshotJob
 
 if __name__ == "__main__":
     sys.exit(run_job(SnapshotJob, sys.argv, snapshot_tables))

@@ -6,8 +6,8 @@ import sys
 
 from pyspark.sql import SparkSession
 from warehouse.answers import run_job
-from warehouse.job_spec import TrainJob, TrainResult
 from warehouse.late_departures import train
+from warehouse.train_spec import TrainJob, TrainResult
 from warehouse.training import run_training
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from warehouse.answers import run_job
-from warehouse.job_spec import ValidateJob
+from warehouse.validate_spec import ValidateJob
 from warehouse.validation import validate_snapshots
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from warehouse.job_spec import SnapshotRecord, SpecError, ValidateResult, from_json
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import SpecError, from_json
+from warehouse.validate_spec import ValidateResult
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from warehouse.failures import PermanentError, RetryableError
-from warehouse.job_spec import SnapshotRecord
 from warehouse.promises import Promise
+from warehouse.snapshot_record import SnapshotRecord
 
 MIB = 2**20
 SHOWN_RUNS = 3

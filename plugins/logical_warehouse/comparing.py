@@ -16,16 +16,11 @@ from typing import TYPE_CHECKING
 from warehouse.compare_spec import EQUAL, FOUND, CompareJob
 from warehouse.dialects import dialect_of_url
 from warehouse.failures import PermanentError
-from warehouse.job_spec import (
-    ChecksSpec,
-    IntervalSpec,
-    RetentionSpec,
-    SourceSpec,
-    SplitSpec,
-    TableSpec,
-    to_json,
-)
 from warehouse.masks import MaskKey
+from warehouse.run_spec import IntervalSpec
+from warehouse.source_spec import SourceSpec
+from warehouse.spec_json import to_json
+from warehouse.table_spec import ChecksSpec, RetentionSpec, SplitSpec, TableSpec
 
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here

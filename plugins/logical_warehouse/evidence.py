@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse.failures import PermanentError
-from warehouse.job_spec import SnapshotRecord
 from warehouse.retention import AS_OF_COLUMN
+from warehouse.snapshot_record import SnapshotRecord
 
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ask_airflow
 from logical_warehouse.audit_log import Reader, log_lines, readers

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from warehouse.expire_spec import IMPOSSIBLE, ExpireJob, ExpireResult
 from warehouse.failures import PermanentError
-from warehouse.job_spec import SnapshotRecord
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import from_json, to_json
 
 from logical_warehouse.evidence import planned

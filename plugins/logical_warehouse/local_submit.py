@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from warehouse.job_spec import PASSWORD_VARIABLE
 from warehouse.masks import secrets_environment
+from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
 
 from logical_warehouse.plan import SnapshotPlan, store_spec

@@ -8,7 +8,9 @@ from typing import assert_never
 
 import pendulum
 from pendulum import DateTime
-from warehouse.job_spec import HistorySpec, InputSpec, StoreSpec
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import HistorySpec
+from warehouse.train_spec import InputSpec
 
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest import (

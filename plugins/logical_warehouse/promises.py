@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from warehouse.failures import PermanentError
-from warehouse.job_spec import EndedRun, SpecError, StoreSpec, from_json, to_json
 from warehouse.promises import Promise, promises_folder
+from warehouse.run_spec import EndedRun
+from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.store_spec import StoreSpec
 
 from logical_warehouse.manifest import Store
 from logical_warehouse.plan import store_spec

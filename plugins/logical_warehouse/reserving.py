@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from warehouse.job_spec import RUN_PREFIX, SnapshotRecord, SpecError
 from warehouse.promises import Promise
+from warehouse.run_spec import RUN_PREFIX
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import SpecError
 
 from logical_warehouse.capacity import Held, Room, ensure_fits, expirable
 from logical_warehouse.manifest import Store

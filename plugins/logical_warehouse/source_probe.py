@@ -7,25 +7,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from warehouse.capture_failures import IntervalNotExpressible, MissingColumn, MissingTable, NoPrivilege, StateNotHeld
 from warehouse.dialects import Dialect, DialectError, dialect_of_url
 from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.dialect import all_of
 from warehouse.dialects.jdbc_metadata import described_columns
-from warehouse.failures import (
-    IntervalNotExpressible,
-    MissingColumn,
-    MissingTable,
-    NoPrivilege,
-    PermanentError,
-    RetryableError,
-    SourceUnreachable,
-    StateNotHeld,
-)
+from warehouse.failures import PermanentError, RetryableError
 from warehouse.history_sql import HistoryRows, history_rows
-from warehouse.job_spec import ColumnSpec, IntervalSpec
 from warehouse.mask_failures import Unclassified
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
+from warehouse.run_spec import IntervalSpec
+from warehouse.source_failures import SourceUnreachable
 from warehouse.sql_states import Cause, source_failure
+from warehouse.table_spec import ColumnSpec
 
 from logical_warehouse.connections import JdbcAddress
 from logical_warehouse.jars import jar_files

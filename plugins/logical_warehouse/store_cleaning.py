@@ -15,7 +15,7 @@ from typing import assert_never
 
 from warehouse.clean_spec import IMPOSSIBLE, CleanJob, CleanResult, Left, Removal
 from warehouse.failures import PermanentError
-from warehouse.job_spec import RunSpec
+from warehouse.run_spec import RunSpec
 from warehouse.spec_json import from_json, to_json
 
 from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.failures import PermanentError
-from warehouse.job_spec import RECORD_PREFIX
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
+from warehouse.snapshot_record import RECORD_PREFIX
 
 from logical_warehouse.losses import Held
 from logical_warehouse.store_files import StoreFiles

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse.failures import PermanentError
-from warehouse.job_spec import RECORD_PREFIX, SnapshotRecord, from_json
+from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
+from warehouse.spec_json import from_json
 from warehouse.table_origin import SOURCE_TABLE
 
 from logical_warehouse.manifest import Manifest, Store, load_manifest

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from warehouse.job_spec import InputRead, SpecError, TrainResult, from_json
+from warehouse.spec_json import SpecError, from_json
+from warehouse.train_spec import InputRead, TrainResult
 
 from logical_warehouse.manifest import Manifest
 from logical_warehouse.store_files import LocalFiles, StoreFiles, store_files

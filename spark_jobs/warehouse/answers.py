@@ -12,23 +12,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from warehouse.failures import JobError
-from warehouse.job_spec import (
-    JobAnswer,
-    JobFailure,
-    Result,
-    SnapshotJob,
-    SnapshotResult,
-    SpecError,
-    TrainJob,
-    TrainResult,
-    ValidateJob,
-    ValidateResult,
-    from_json,
-    to_json,
-)
+from warehouse.job_answer import JobAnswer, JobFailure, Result
 from warehouse.memory_only import ensure_memory_only, ensure_of_later_executors
 from warehouse.session import job_session
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.spec_json import SpecError, from_json, to_json
 from warehouse.store_files import write_text
+from warehouse.train_spec import TrainJob, TrainResult
+from warehouse.validate_spec import ValidateJob, ValidateResult
 from warehouse.vendor_errors import causes_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)

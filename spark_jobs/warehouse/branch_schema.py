@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.types import StructType
 
-from warehouse.failures import BranchGone, ColumnsMoved
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.kinds import Kind, kind_stored_as
 from warehouse.records import records_of
+from warehouse.schema_failures import ColumnsMoved
 from warehouse.sensitive_columns import metrics_of_gone_columns
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.store_failures import BranchGone
+from warehouse.store_spec import StoreSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,25 +9,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from warehouse.capture_failures import CapturedTooLate, IntervalNotOver
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.copy_choice import why_over_jdbc
 from warehouse.ended_runs import clean_before_writing, forget_ended
-from warehouse.failures import CapturedTooLate, ColumnsLost, IntervalNotOver
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
-from warehouse.job_spec import SnapshotJob, SnapshotResult, TableCapture, TableSpec, to_json
 from warehouse.jvm import activate
 from warehouse.masks import MaskKey, keys_from_environment
 from warehouse.progress import progress_lines
 from warehouse.promises import promise_of
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.schema_failures import ColumnsLost
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult, TableCapture
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
+from warehouse.spec_json import to_json
 from warehouse.store_directory import prepare_store
 from warehouse.store_files import delete_folder, exists, write_text
 from warehouse.table_access import limit_beside, limit_table
+from warehouse.table_spec import TableSpec
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from warehouse.job_spec import StoreSpec
 from warehouse.spec_json import SPEC_VERSION
+from warehouse.store_spec import StoreSpec
 
 IMPOSSIBLE = 11
 """Exit code of the application after it has said why."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from warehouse.job_spec import IntervalSpec, SourceSpec, StoreSpec, TableSpec
+from warehouse.run_spec import IntervalSpec
+from warehouse.source_spec import SourceSpec
 from warehouse.spec_json import SPEC_VERSION
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import TableSpec
 
 EQUAL, DIFFERENT, IMPOSSIBLE = 0, 10, 11
 """Exit codes of the application, which Python's own for an unforeseen error, 1, is not among."""

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
 
+from warehouse.capture_failures import MissingColumn
 from warehouse.consistent_read import hold_source_state
 from warehouse.dialects import dialect_for
-from warehouse.failures import BranchGone, MissingColumn
 from warehouse.fingerprint_report import aligned
 from warehouse.fingerprints import ColumnFingerprint, Comparison, TableFingerprint, ValidateMode, compare
 from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.iceberg_tables import quoted_name
-from warehouse.job_spec import ChecksSpec, ColumnSpec
 from warehouse.kinds import parse_kind
 from warehouse.masks import keys_from_environment
 from warehouse.reading import read_as_of
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import plan_read, read_table
 from warehouse.spec_json import from_json
+from warehouse.store_failures import BranchGone
 from warehouse.store_files import read_text
 from warehouse.stored_rows import branch_frame, read_back
+from warehouse.table_spec import ChecksSpec, ColumnSpec
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:

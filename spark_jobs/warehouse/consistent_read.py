@@ -18,18 +18,13 @@ from py4j.protocol import Py4JError, Py4JJavaError
 
 from warehouse.dialects import Dialect, DialectError, dialect_for
 from warehouse.dialects.jdbc_metadata import described_columns
-from warehouse.failures import (
-    DriverMissing,
-    JobError,
-    OpenWriters,
-    SourceRefused,
-    SourceStateElsewhere,
-    SourceStateLost,
-)
-from warehouse.job_spec import PASSWORD_VARIABLE, SourceSpec, TableSpec
+from warehouse.failures import JobError
 from warehouse.jvm import java_array, jvm_of
 from warehouse.masks import MaskKey
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
+from warehouse.source_failures import DriverMissing, OpenWriters, SourceRefused, SourceStateElsewhere, SourceStateLost
+from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.table_spec import TableSpec
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:

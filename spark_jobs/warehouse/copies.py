@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec
+    from warehouse.store_spec import StoreSpec
 
 WAIT_SECONDS = 120.0
 """For copies that a worker took with it: the job service needs seconds, after Alluxio has noticed that it is gone."""

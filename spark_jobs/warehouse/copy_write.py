@@ -37,7 +37,7 @@ from warehouse.vendor_errors import store_errors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import SnapshotJob
+    from warehouse.snapshot_spec import SnapshotJob
 
 
 POLL_SECONDS = 1.0

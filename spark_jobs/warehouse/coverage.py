@@ -10,7 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from warehouse.failures import PermanentError, RetryableError
-from warehouse.job_spec import SnapshotRecord
+from warehouse.snapshot_record import SnapshotRecord
 
 _DAY = timedelta(days=1)
 # Clocks change by an hour, in one place (Lord Howe Island) by half of it: a calendar day has 23 to 25 hours.

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JJavaError
 
 from warehouse.iceberg_api import load_table, properties_of, reference_names
-from warehouse.job_spec import EndedRun, JobAnswer, RunSpec, SnapshotJob, SpecError, ValidateJob, from_json
+from warehouse.job_answer import JobAnswer
 from warehouse.leftovers import IsDead, remove_leftovers
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.run_spec import EndedRun, RunSpec
+from warehouse.snapshot_spec import SnapshotJob
+from warehouse.spec_json import SpecError, from_json
 from warehouse.store_files import delete_file, delete_folder, read_text
+from warehouse.validate_spec import ValidateJob
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec
+    from warehouse.store_spec import StoreSpec
 
 SNAPSHOT_TASK = "snapshot"
 NEVER_OUTDATED = "9999"

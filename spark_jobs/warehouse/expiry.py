@@ -10,13 +10,15 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of
-from warehouse.job_spec import RECORD_PREFIX, HistoryMode, RetentionSpec, SnapshotRecord, StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.publish import main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.retention import ended_by
+from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.store_spec import StoreSpec
 from warehouse.table_origin import HISTORY
+from warehouse.table_spec import HistoryMode, RetentionSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,20 +18,24 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as sf
 
 from warehouse.branch_schema import begin, end, use_schema, write_files
+from warehouse.capture_failures import MissingColumn
 from warehouse.expiry import expire
-from warehouse.failures import MissingColumn, PermanentError
+from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
 from warehouse.forgotten import REPLACED, Forgotten, replaced_snapshots
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
 from warehouse.iceberg_tables import quoted, quoted_name
-from warehouse.job_spec import RUN_PREFIX, RetentionSpec, SnapshotRecord, to_json
 from warehouse.jvm import jvm_of
 from warehouse.publish import RETIRED_PREFIX, data_files
 from warehouse.records import records_of
+from warehouse.run_spec import RUN_PREFIX
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.spec_json import to_json
 from warehouse.stored_in_memory import verify_in_memory
 from warehouse.stored_rows import digest_columns, digest_text
 from warehouse.table_origin import HISTORY
+from warehouse.table_spec import RetentionSpec
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from warehouse.failures import RetryableError
-from warehouse.job_spec import SpecError, from_json
 from warehouse.jvm import jvm_of
 from warehouse.lost_marks import LostMarks, few, marks_path
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.spec_json import SpecError, from_json
 from warehouse.store_directory import held_below, lost_files
 from warehouse.store_files import exists, read_a_byte, read_text
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec
+    from warehouse.store_spec import StoreSpec
 
 
 _METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")

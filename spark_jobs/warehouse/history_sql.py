@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from warehouse.dialects import Dialect
-from warehouse.job_spec import ColumnSpec, HistorySpec, IntervalSpec
+from warehouse.run_spec import IntervalSpec
+from warehouse.table_spec import ColumnSpec, HistorySpec
 
 JUST_BEFORE = timedelta(microseconds=1)
 """The finest step of a timestamp in any source here, and of the store's."""

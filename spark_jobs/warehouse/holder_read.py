@@ -25,7 +25,7 @@ from warehouse.vendor_errors import source_errors, store_errors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import SnapshotJob
+    from warehouse.snapshot_spec import SnapshotJob
 
 
 def write_from_holder(

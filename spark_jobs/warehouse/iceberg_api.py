@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 
-from warehouse.failures import TableNotInStore
 from warehouse.jvm import java_array, jvm_of
+from warehouse.store_failures import TableNotInStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec
+    from warehouse.store_spec import StoreSpec
 
 Outcome = TypeVar("Outcome")
 

@@ -17,13 +17,16 @@ from warehouse.iceberg_api import (
     properties_of,
     reference_names,
 )
-from warehouse.job_spec import IntervalSpec, RunSpec, SourceSpec, StoreSpec, TableSpec
 from warehouse.kinds import kind_stored_as
 from warehouse.records import records_of
+from warehouse.run_spec import IntervalSpec, RunSpec
 from warehouse.schema_change import changes_between, ensure_allowed, ensure_nothing_lost
 from warehouse.sensitive_columns import metrics_properties
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.source_spec import SourceSpec
+from warehouse.store_spec import StoreSpec
 from warehouse.table_origin import HISTORY, ensure_same_table, origin_of
+from warehouse.table_spec import TableSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -17,9 +17,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from warehouse.disk_failures import RowsCouldReachDisk
-from warehouse.job_spec import StoreSpec
 from warehouse.memory_only import ensure_memory_only
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 JARS_VARIABLE = "WAREHOUSE_JARS"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - scratch files hold rows, which no disk may

@@ -23,9 +23,10 @@ from urllib.parse import urlsplit
 from warehouse.branch_schema import data_folder
 from warehouse.expiry import free_unreferenced
 from warehouse.iceberg_api import commit_with_retries, load_existing_table, load_table, reference_names
-from warehouse.job_spec import RUN_PREFIX, StoreSpec
 from warehouse.jvm import jvm_of
+from warehouse.run_spec import RUN_PREFIX
 from warehouse.store_files import StoredFile, delete_file, delete_folder, files_below, folders_in, modified_millis
+from warehouse.store_spec import StoreSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from warehouse.failures import JobError, PermanentError, RetryableError
-from warehouse.job_spec import SnapshotRecord
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import SPEC_VERSION
 
 MARKS_FOLDER = "_lost"

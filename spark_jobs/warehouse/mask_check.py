@@ -14,7 +14,7 @@ from warehouse.masks import masked_text, parse_mask
 
 if TYPE_CHECKING:
     from warehouse.consistent_read import SourceState
-    from warehouse.job_spec import TableSpec
+    from warehouse.table_spec import TableSpec
 
 
 def verify_masks(state: SourceState, table: TableSpec) -> None:

@@ -26,8 +26,8 @@ from warehouse.host_memory import (
     stop_core_dumps,
     swap_findings,
 )
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
+from warehouse.store_spec import StoreSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

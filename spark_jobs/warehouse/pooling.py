@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from warehouse.dialects import Dialect
-from warehouse.failures import SessionsNotKept
+from warehouse.source_failures import SessionsNotKept
 
 ROUNDS = 3
 """One tells where a pool reuses the latest connection or takes turns; other clients may get between."""

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from warehouse.job_spec import PROMISES_FOLDER, RunSpec, SnapshotJob, TableSpec
+from warehouse.run_spec import RunSpec
+from warehouse.snapshot_spec import SnapshotJob
 from warehouse.spec_json import SPEC_VERSION
+from warehouse.store_spec import PROMISES_FOLDER
+from warehouse.table_spec import TableSpec
 
 
 @dataclass(frozen=True)

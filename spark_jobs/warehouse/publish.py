@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from warehouse.branch_schema import begin, end, schema_to_publish
-from warehouse.failures import BranchChanged, BranchGone
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
-from warehouse.job_spec import IntervalSpec, SnapshotRecord, StoreSpec, to_json
 from warehouse.jvm import jvm_of
 from warehouse.records import records_of
+from warehouse.run_spec import IntervalSpec
 from warehouse.sensitive_columns import sensitive_changes
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.spec_json import to_json
+from warehouse.store_failures import BranchChanged, BranchGone
+from warehouse.store_spec import StoreSpec
 from warehouse.table_origin import changed_properties, ensure_same_table
 
 if TYPE_CHECKING:

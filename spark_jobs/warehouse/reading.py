@@ -21,11 +21,13 @@ from warehouse.forgotten import replaced_by
 from warehouse.held_files import Listing, MetadataLost, ensure_files_held, listing_with_metadata, read_marks
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
-from warehouse.job_spec import InputRead, InputSpec, SnapshotRecord, StoreSpec
 from warehouse.lost_marks import LostMark, lost
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.store_spec import StoreSpec
 from warehouse.table_access import readable_tables
+from warehouse.train_spec import InputRead, InputSpec
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

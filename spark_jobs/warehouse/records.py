@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warehouse.iceberg_api import load_table, properties_of
-from warehouse.job_spec import RECORD_PREFIX, SnapshotRecord, StoreSpec, from_json
 from warehouse.retention import RETAINED_FROM as RETAINED_FROM
+from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
+from warehouse.spec_json import from_json
+from warehouse.store_spec import StoreSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

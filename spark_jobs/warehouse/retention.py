@@ -20,7 +20,7 @@ class Dated(Protocol):
 
 
 class Bounds(Protocol):
-    """A table's retention, of the manifest or of a job's spec; see :class:`warehouse.job_spec.RetentionSpec`."""
+    """A table's retention, of the manifest or of a job's spec; see :class:`warehouse.table_spec.RetentionSpec`."""
 
     @property
     def keep(self) -> int | None: ...

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from warehouse.failures import ColumnsLost, SchemaChanged
-from warehouse.job_spec import HistoryMode, SchemaPolicy
 from warehouse.kinds import Kind
+from warehouse.schema_failures import ColumnsLost, SchemaChanged
+from warehouse.table_spec import HistoryMode, SchemaPolicy
 
 ChangeName = Literal["added", "dropped", "widened", "retyped"]
 

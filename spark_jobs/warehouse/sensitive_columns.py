@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 
-from warehouse.job_spec import TableSpec
 from warehouse.masks import parse_mask
+from warehouse.table_spec import TableSpec
 
 MASKS = "warehouse.masks"
 CLASSIFICATION = "warehouse.classification."

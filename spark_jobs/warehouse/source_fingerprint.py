@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warehouse.capture_failures import RefusedValues
 from warehouse.dialects.fingerprint_sql import FingerprintSql, FingerprintStatement, fingerprint_statements
-from warehouse.failures import RefusedValues
 from warehouse.fingerprints import ColumnFingerprint, TableFingerprint, ValidateMode, column_fingerprint
 
 if TYPE_CHECKING:

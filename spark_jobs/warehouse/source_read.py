@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as sf
 from pyspark.sql.types import DataType, StructField, StructType
 
-from warehouse.consistent_read import SourceState, connection_properties
-from warehouse.dialects import DialectError
-from warehouse.dialects.columns import capture_columns
-from warehouse.dialects.dialect import Captured, all_of
-from warehouse.failures import (
+from warehouse.capture_failures import (
     IntervalNotExpressible,
     MissingColumn,
     MissingTable,
@@ -24,12 +20,17 @@ from warehouse.failures import (
     StateNotHeld,
     UnsupportedColumn,
 )
+from warehouse.consistent_read import SourceState, connection_properties
+from warehouse.dialects import DialectError
+from warehouse.dialects.columns import capture_columns
+from warehouse.dialects.dialect import Captured, all_of
 from warehouse.history_sql import history_rows
-from warehouse.job_spec import ColumnSpec, IntervalSpec, TableSpec
 from warehouse.mask_check import verify_masks
 from warehouse.retention import AS_OF_COLUMN as AS_OF_COLUMN
+from warehouse.run_spec import IntervalSpec
 from warehouse.split_choice import divide
 from warehouse.splits import SPLIT_KEY, Division
+from warehouse.table_spec import ColumnSpec, TableSpec
 from warehouse.vendor_errors import source_errors
 
 if TYPE_CHECKING:

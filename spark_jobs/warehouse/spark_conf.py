@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warehouse.job_spec import StoreSpec
+from warehouse.store_spec import StoreSpec
 
 ALLUXIO_PROPERTIES = {
     # Without it data goes on to the under-store, a disk.

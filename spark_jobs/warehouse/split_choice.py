@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from warehouse.capture_failures import SplitImpossible
 from warehouse.dialects import DialectError
-from warehouse.failures import SplitImpossible
-from warehouse.job_spec import ColumnSpec
 from warehouse.splits import (
     SMALL_INTERVAL,
     Division,
@@ -17,6 +16,7 @@ from warehouse.splits import (
     grid,
     sample_share,
 )
+from warehouse.table_spec import ColumnSpec
 
 if TYPE_CHECKING:
     from warehouse.consistent_read import SourceState

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from warehouse.failures import (
-    JobError,
+from warehouse.failures import JobError
+from warehouse.source_failures import (
     SessionsNotKept,
     SourceBusy,
     SourceRefused,

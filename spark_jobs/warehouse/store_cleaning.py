@@ -14,15 +14,15 @@ from warehouse.branch_schema import data_folder
 from warehouse.clean_spec import CleanJob, CleanResult, Kind, Left
 from warehouse.expiry import free_unreferenced, snapshot_ids, unreferenced_snapshots
 from warehouse.iceberg_api import load_table, reference_names
-from warehouse.job_spec import RUN_PREFIX
 from warehouse.leftovers import metadata_folder, ownerless_files, path_of, referred_files, remove_leftovers
+from warehouse.run_spec import RUN_PREFIX
 from warehouse.store_files import StoredFile, files_below, folders_in
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec
+    from warehouse.store_spec import StoreSpec
 
 
 def clean_store(session: SparkSession, job: CleanJob) -> CleanResult:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from warehouse.host_memory import MEMORY_FILE_SYSTEMS, Kernel
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
+from warehouse.store_spec import StoreSpec
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

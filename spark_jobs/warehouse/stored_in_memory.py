@@ -16,7 +16,8 @@ from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import SnapshotRecord, StoreSpec
+    from warehouse.snapshot_record import SnapshotRecord
+    from warehouse.store_spec import StoreSpec
 
 
 def metadata_files(table: Any, snapshot_id: int) -> Iterator[str]:

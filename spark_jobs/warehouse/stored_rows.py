@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's users know
 
-from warehouse.failures import CheckInvalid
 from warehouse.fingerprints import TableFingerprint
 from warehouse.iceberg_tables import quoted, quoted_name
-from warehouse.job_spec import StoreSpec, TableSpec
 from warehouse.source_fingerprint import row_hash_text
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.store_spec import StoreSpec
 from warehouse.stored_fingerprint import row_hash, row_hash_words, stored_columns
+from warehouse.table_spec import TableSpec
+from warehouse.validation_failures import CheckInvalid
 from warehouse.vendor_errors import expression_errors
 
 if TYPE_CHECKING:

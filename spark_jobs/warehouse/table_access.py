@@ -20,7 +20,8 @@ from warehouse.vendor_errors import store_errors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from warehouse.job_spec import StoreSpec, TableSpec
+    from warehouse.store_spec import StoreSpec
+    from warehouse.table_spec import TableSpec
 
 LIMITED = 0o750
 OPEN = 0o755

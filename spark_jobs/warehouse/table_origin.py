@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from warehouse.failures import TableRedefined
-from warehouse.job_spec import HistorySpec, IntervalSpec, SnapshotRecord, TableSpec
+from warehouse.run_spec import IntervalSpec
+from warehouse.schema_failures import TableRedefined
 from warehouse.sensitive_columns import mask_differences, sensitive_properties
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.table_spec import HistorySpec, TableSpec
 
 HISTORY = "warehouse.history"
 SOURCE_TABLE = "warehouse.source_table"

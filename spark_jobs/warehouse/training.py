@@ -22,10 +22,12 @@ from pyspark.sql import DataFrame
 
 from warehouse.coverage import NoSuchSnapshot
 from warehouse.failures import RetryableError
-from warehouse.job_spec import InputRead, StoreSpec, TrainJob, TrainResult, from_json
 from warehouse.jvm import jvm_of
 from warehouse.reading import UnknownTable, read_again, read_input
+from warehouse.spec_json import from_json
 from warehouse.store_files import write_text
+from warehouse.store_spec import StoreSpec
+from warehouse.train_spec import InputRead, TrainJob, TrainResult
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

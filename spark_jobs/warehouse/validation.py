@@ -12,36 +12,24 @@ from py4j.protocol import Py4JJavaError
 
 from warehouse.ended_runs import clean_after_publishing, forget_ended
 from warehouse.expiry import expire
-from warehouse.failures import (
-    BranchGone,
-    ChangedTooMuch,
-    CheckFailed,
-    FingerprintMismatch,
-    JobError,
-    RowCountMismatch,
-    TooFewRows,
-)
+from warehouse.failures import JobError
 from warehouse.fingerprint_report import aligned, comparison_table, report_json
-from warehouse.fingerprints import Comparison, TableFingerprint, compare, digest
+from warehouse.fingerprints import Comparison, TableFingerprint, ValidateMode, compare, digest
 from warehouse.iceberg_api import branch_head, load_existing_table
-from warehouse.job_spec import (
-    ChecksSpec,
-    PublishedTable,
-    SnapshotRecord,
-    TableCapture,
-    TableSpec,
-    ValidateJob,
-    ValidateMode,
-    ValidateResult,
-    from_json,
-)
 from warehouse.publish import Published, adoptable, data_files, publish, publish_again, superseding, verify_branch
 from warehouse.records import records_of
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.snapshot_spec import TableCapture
+from warehouse.spec_json import from_json
 from warehouse.store_directory import keep_all
+from warehouse.store_failures import BranchGone
 from warehouse.store_files import delete_file, delete_folder, read_text, write_text
 from warehouse.stored_in_memory import metadata_files, verify_in_memory, verify_published
 from warehouse.stored_rows import StoredRows, branch_frame, check_conditions, read_back
 from warehouse.table_origin import origin_of
+from warehouse.table_spec import ChecksSpec, TableSpec
+from warehouse.validate_spec import PublishedTable, ValidateJob, ValidateResult
+from warehouse.validation_failures import ChangedTooMuch, CheckFailed, FingerprintMismatch, RowCountMismatch, TooFewRows
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:

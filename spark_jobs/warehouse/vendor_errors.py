@@ -17,8 +17,10 @@ from pyspark.errors import (
 )
 
 from warehouse.access_failures import NotAllowed
-from warehouse.failures import CheckNotComputable, JobError, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
+from warehouse.failures import JobError
 from warehouse.sql_states import Cause, source_failure
+from warehouse.store_failures import StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
+from warehouse.validation_failures import CheckNotComputable
 
 MAX_CAUSES = 20
 

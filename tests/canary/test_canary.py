@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from warehouse.job_spec import StoreSpec, TrainResult, from_json, to_json
+from warehouse.spec_json import from_json, to_json
+from warehouse.store_spec import StoreSpec
+from warehouse.train_spec import TrainResult
 
 from local_stack.airflow_api import AirflowApi
 from tests.canary.conftest import DAY, Canaries

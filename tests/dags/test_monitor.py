@@ -14,8 +14,9 @@ from logical_warehouse.dag_builder import build_dags
 from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
 from logical_warehouse.pools import POOLS_VARIABLE
 from logical_warehouse.store_files import LocalFiles
-from warehouse.job_spec import SnapshotRecord, from_json, to_json
 from warehouse.lost_marks import LostMark, LostMarks
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import from_json, to_json
 
 from tests.dags.recording_notifier import RecordingNotifier
 from tests.unit.records import snapshot_record

@@ -10,8 +10,12 @@ import pytest
 from logical_warehouse.store_files import AlluxioFiles
 from pyspark.sql import SparkSession
 from warehouse.failures import PermanentError
-from warehouse.job_spec import SnapshotResult, StoreSpec, TrainResult, ValidateResult, from_json
 from warehouse.reading import read_as_of
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.spec_json import from_json
+from warehouse.store_spec import StoreSpec
+from warehouse.train_spec import TrainResult
+from warehouse.validate_spec import ValidateResult
 
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi

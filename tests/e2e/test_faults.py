@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
+from warehouse.store_spec import StoreSpec
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import LateSnapshot, read_as_of
+from warehouse.store_spec import StoreSpec
 
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi

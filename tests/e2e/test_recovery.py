@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec, ValidateResult, from_json
 from warehouse.records import read_records
+from warehouse.spec_json import from_json
+from warehouse.store_spec import StoreSpec
+from warehouse.validate_spec import ValidateResult
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
+from warehouse.store_spec import StoreSpec
 
 from local_stack.stack import Stack
 from tests.e2e.runs import eventually, succeed

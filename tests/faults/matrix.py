@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
 
 from local_stack.airflow_api import FINISHED, AirflowApi
 from local_stack.stack import Stack

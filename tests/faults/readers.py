@@ -14,9 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 from warehouse.failures import JobError
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import activate
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
 from warehouse.vendor_errors import causes_of, store_failure
 
 from tests.faults.ledger import Sums

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
 from warehouse.iceberg_api import load_existing_table, reference_names
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.publish import data_files
+from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
 

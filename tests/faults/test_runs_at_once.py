@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from warehouse.job_spec import PublishedTable, ValidateResult, from_json
 from warehouse.records import read_records
+from warehouse.spec_json import from_json
+from warehouse.validate_spec import PublishedTable, ValidateResult
 
 from tests.e2e.runs import eventually, succeed
 from tests.faults.ledger import DATE, TABLES, Ledger

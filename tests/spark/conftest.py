@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
+from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.errors import StackError

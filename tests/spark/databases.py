@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from pyspark.sql import SparkSession
 from warehouse.dialects import DIALECTS
-from warehouse.job_spec import ColumnSpec, SourceSpec
 from warehouse.jvm import jvm_of
+from warehouse.source_spec import SourceSpec
+from warehouse.table_spec import ColumnSpec
 
 from local_stack.mariadb import MariadbServer
 from local_stack.postgres import PostgresServer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from warehouse.job_spec import SnapshotResult
+from warehouse.snapshot_spec import SnapshotResult
 
 from tests.spark.runs import Runs
 

@@ -10,25 +10,15 @@ from pyspark.sql import DataFrame, SparkSession
 from warehouse.capture import snapshot_tables
 from warehouse.iceberg_api import branch_head, load_existing_table, reference_names
 from warehouse.iceberg_tables import quoted
-from warehouse.job_spec import (
-    ChecksSpec,
-    HistorySpec,
-    IntervalSpec,
-    PublishedTable,
-    RetentionSpec,
-    RunSpec,
-    SnapshotJob,
-    SnapshotRecord,
-    SnapshotResult,
-    SplitSpec,
-    StoreSpec,
-    TableSpec,
-    ValidateJob,
-    ValidateResult,
-)
 from warehouse.jvm import jvm_of
 from warehouse.publish import data_files
 from warehouse.records import read_records
+from warehouse.run_spec import IntervalSpec, RunSpec
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ChecksSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
+from warehouse.validate_spec import PublishedTable, ValidateJob, ValidateResult
 from warehouse.validation import validate_snapshots
 
 from tests.spark.databases import Database

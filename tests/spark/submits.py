@@ -9,8 +9,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from warehouse.job_spec import JobAnswer, SnapshotJob, ValidateJob, from_json, to_json
+from warehouse.job_answer import JobAnswer
+from warehouse.snapshot_spec import SnapshotJob
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import from_json, to_json
+from warehouse.validate_spec import ValidateJob
 
 from local_stack.jars import ensure_jars
 

@@ -9,14 +9,16 @@ from logical_warehouse.audit_log import log_lines, readers
 from logical_warehouse.store_files import AlluxioFiles, path_in
 from pyspark.sql import SparkSession
 from warehouse.access_failures import NotAllowed, NotLimited
+from warehouse.access_spec import AccessSpec
 from warehouse.failures import PermanentError
-from warehouse.job_spec import AccessSpec, StoreSpec, TableSpec
 from warehouse.lost_marks import BeingRepaired, LostMark, LostMarks, marks_path
 from warehouse.reading import UnknownTable, read_as_of, read_latest
 from warehouse.spark_conf import spark_conf
 from warehouse.spec_json import to_json
 from warehouse.store_files import write_text
+from warehouse.store_spec import StoreSpec
 from warehouse.table_access import table_folder
+from warehouse.table_spec import TableSpec
 
 from local_stack.alluxio import Alluxio
 from tests.spark.conftest import NAMESPACES

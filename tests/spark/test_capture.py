@@ -10,21 +10,20 @@ import pytest
 from pyspark.sql import SparkSession
 from warehouse import source_read
 from warehouse.capture import snapshot_tables
-from warehouse.failures import (
+from warehouse.capture_failures import (
     CapturedTooLate,
-    DriverMissing,
     IntervalNotExpressible,
     IntervalNotOver,
-    JobError,
     MissingColumn,
     MissingTable,
     NoPrivilege,
-    SourceRefused,
-    SourceUnreachable,
-    StoreUnreachable,
-    WrongPassword,
 )
-from warehouse.job_spec import PASSWORD_VARIABLE, ColumnSpec, StoreSpec, TableSpec
+from warehouse.failures import JobError
+from warehouse.source_failures import DriverMissing, SourceRefused, SourceUnreachable, WrongPassword
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.store_failures import StoreUnreachable
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ColumnSpec, TableSpec
 
 from tests.spark.gates import ROWS, accounts
 from tests.spark.runs import Runs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from warehouse.failures import ChangedTooMuch, CheckFailed, CheckInvalid, CheckNotComputable, JobError, TooFewRows
-from warehouse.job_spec import ChecksSpec
+from warehouse.failures import JobError
+from warehouse.table_spec import ChecksSpec
+from warehouse.validation_failures import ChangedTooMuch, CheckFailed, CheckInvalid, CheckNotComputable, TooFewRows
 
 from tests.spark.runs import Runs
 

@@ -16,8 +16,9 @@ import requests
 from airflow.sdk import BaseHook, Connection
 from logical_warehouse.manifest import Source, Spark, Store
 from logical_warehouse.operators.spark import SnapshotOperator
-from warehouse.job_spec import SnapshotJob, SnapshotResult, from_json, to_json
 from warehouse.masks import MaskKey
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.spec_json import from_json, to_json
 
 from local_stack.jars import ensure_jars
 from local_stack.ports import LOOPBACK, free_port

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from warehouse.compare_spec import CompareJob
 from warehouse.comparing import Compared, compare_snapshot, compared_text
-from warehouse.failures import BranchGone
 from warehouse.fingerprints import Difference
-from warehouse.job_spec import TableSpec
+from warehouse.store_failures import BranchGone
+from warehouse.table_spec import TableSpec
 
 from tests.spark.runs import Runs, interval
 

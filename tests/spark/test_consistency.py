@@ -13,8 +13,12 @@ import pytest
 from warehouse import source_read
 from warehouse.capture import snapshot_tables
 from warehouse.dialects.postgresql import PostgresqlDialect
-from warehouse.failures import FingerprintMismatch, SessionsNotKept, SourceStateElsewhere, SourceStateLost
-from warehouse.job_spec import SnapshotJob, SnapshotResult, SpecError, SplitSpec, TableSpec, ValidateMode
+from warehouse.fingerprints import ValidateMode
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.source_failures import SessionsNotKept, SourceStateElsewhere, SourceStateLost
+from warehouse.spec_json import SpecError
+from warehouse.table_spec import SplitSpec, TableSpec
+from warehouse.validation_failures import FingerprintMismatch
 
 from local_stack.errors import StackError
 from local_stack.pgbouncer import PgBouncer, PoolMode, ensure_pgbouncer

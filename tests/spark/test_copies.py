@@ -14,12 +14,13 @@ from logical_warehouse.store_files import AlluxioFiles
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
 from warehouse.copies import CopiesMissing, ensure_copies
-from warehouse.failures import RetryableError, StoreUnreachable, TooFewWorkers
-from warehouse.job_spec import StoreSpec
+from warehouse.failures import RetryableError
 from warehouse.jvm import jvm_of
 from warehouse.reading import read_as_of
 from warehouse.spark_conf import spark_conf
 from warehouse.store_directory import FilePlace, _client, file_places, prepare_store
+from warehouse.store_failures import StoreUnreachable, TooFewWorkers
+from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import JobPorts, Ports

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from warehouse import copy_files, source_read
 from warehouse.capture import snapshot_tables
-from warehouse.failures import SourceRefused, SourceUnreachable
-from warehouse.job_spec import SplitSpec
 from warehouse.jvm import jvm_of
+from warehouse.source_failures import SourceRefused, SourceUnreachable
+from warehouse.table_spec import SplitSpec
 
 from tests.spark.databases import PostgresDatabase
 from tests.spark.gates import READERS, ROWS, accounts, closed_gate, wait_for_readers

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from warehouse.job_spec import JobAnswer, SnapshotJob, SnapshotResult, StoreSpec, from_json, to_json
+from warehouse.job_answer import JobAnswer
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.spec_json import from_json, to_json
 from warehouse.store_files import read_text
+from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import Ports

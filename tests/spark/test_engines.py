@@ -15,31 +15,24 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from warehouse.capture import snapshot_tables
-from warehouse.dialects import DIALECTS
-from warehouse.failures import (
+from warehouse.capture_failures import (
     IntervalNotExpressible,
-    JobError,
     MissingColumn,
     MissingTable,
     NoPrivilege,
-    OpenWriters,
     RefusedValues,
-    SourceRefused,
     StateNotHeld,
-    WrongPassword,
 )
-from warehouse.job_spec import (
-    PASSWORD_VARIABLE,
-    ColumnSpec,
-    HistorySpec,
-    IntervalSpec,
-    SnapshotResult,
-    SourceSpec,
-    SplitSpec,
-    StoreSpec,
-)
+from warehouse.dialects import DIALECTS
+from warehouse.failures import JobError
 from warehouse.jvm import jvm_of
 from warehouse.reading import read_as_of
+from warehouse.run_spec import IntervalSpec
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.source_failures import OpenWriters, SourceRefused, WrongPassword
+from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ColumnSpec, HistorySpec, SplitSpec
 
 from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs

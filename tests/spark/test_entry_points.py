@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from warehouse.job_spec import PASSWORD_VARIABLE, to_json
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.spec_json import to_json
 
 from tests.spark.runs import Runs
 from tests.spark.submits import submit

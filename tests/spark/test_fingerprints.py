@@ -18,16 +18,19 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from warehouse.capture_failures import RefusedValues
 from warehouse.dialects.dialect import Captured
 from warehouse.dialects.fingerprint_sql import COLUMNS_AT_ONCE
 from warehouse.dialects.postgresql import PostgresqlDialect
 from warehouse.dialects.postgresql_prints import PostgresqlFingerprints
-from warehouse.failures import FingerprintMismatch, RefusedValues
 from warehouse.fingerprints import TableFingerprint, ValidateMode
 from warehouse.iceberg_api import load_existing_table
-from warehouse.job_spec import ColumnSpec, SnapshotResult, TableSpec, from_json, to_json
 from warehouse.publish import data_files
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.spec_json import from_json, to_json
 from warehouse.store_files import read_text
+from warehouse.table_spec import ColumnSpec, TableSpec
+from warehouse.validation_failures import FingerprintMismatch
 
 from tests.spark.runs import Runs
 

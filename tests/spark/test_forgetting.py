@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import warehouse.forgetting
-from warehouse.failures import MissingColumn, PermanentError
+from warehouse.capture_failures import MissingColumn
+from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
 from warehouse.forgetting import KeysOfAnotherType, NoKeys, forget
 from warehouse.iceberg_api import branch_head, load_existing_table
-from warehouse.job_spec import InputSpec, TableSpec
 from warehouse.reading import ForgottenRows, read_again, read_as_of, read_input
 from warehouse.stored_rows import branch_frame, read_back
+from warehouse.table_spec import TableSpec
+from warehouse.train_spec import InputSpec
 
 from tests.spark.runs import Runs
 

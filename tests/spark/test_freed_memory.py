@@ -14,9 +14,10 @@ from logical_warehouse.store_files import AlluxioFiles
 from pyspark.sql import SparkSession
 from warehouse.expiry import expire_before, free_unreferenced
 from warehouse.iceberg_api import load_existing_table, properties_of
-from warehouse.job_spec import RetentionSpec, StoreSpec
 from warehouse.reading import read_as_of
 from warehouse.records import RETAINED_FROM
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import RetentionSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.jars import ensure_jars

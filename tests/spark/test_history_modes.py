@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
+from warehouse.capture_failures import IntervalNotExpressible
 from warehouse.coverage import MissingIntervals
-from warehouse.failures import IntervalNotExpressible
-from warehouse.job_spec import HistorySpec, StoreSpec, TableSpec
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import HistorySpec, TableSpec
 
 from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs

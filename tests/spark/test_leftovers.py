@@ -11,22 +11,19 @@ import pytest
 from warehouse import copy_write, iceberg_tables, leftovers, publish
 from warehouse.capture import snapshot_tables
 from warehouse.clean_spec import CleanJob, Removal
-from warehouse.failures import BranchGone, RowCountMismatch
 from warehouse.iceberg_api import load_existing_table
-from warehouse.job_spec import (
-    EndedRun,
-    JobAnswer,
-    RetentionSpec,
-    RunSpec,
-    SnapshotResult,
-    TableSpec,
-    ValidateResult,
-    to_json,
-)
+from warehouse.job_answer import JobAnswer
 from warehouse.leftovers import referred_files
+from warehouse.run_spec import EndedRun, RunSpec
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.spec_json import to_json
 from warehouse.store_cleaning import clean_store
+from warehouse.store_failures import BranchGone
 from warehouse.store_files import delete_file, files_below, read_text, write_text
+from warehouse.table_spec import RetentionSpec, TableSpec
+from warehouse.validate_spec import ValidateResult
 from warehouse.validation import validate_snapshots
+from warehouse.validation_failures import RowCountMismatch
 
 from tests.spark.runs import DAG, Runs, interval
 

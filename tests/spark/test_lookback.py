@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from warehouse.failures import CheckFailed
-from warehouse.job_spec import ChecksSpec, HistorySpec, PublishedTable, RetentionSpec, SnapshotRecord, TableSpec
 from warehouse.reading import read_as_of
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.table_spec import ChecksSpec, HistorySpec, RetentionSpec, TableSpec
+from warehouse.validate_spec import PublishedTable
+from warehouse.validation_failures import CheckFailed
 
 from tests.spark.runs import Runs, interval
 

@@ -15,16 +15,20 @@ import pytest
 from logical_warehouse.store_contents import remove_unreadable
 from logical_warehouse.store_files import AlluxioFiles
 from pyspark.sql import SparkSession
-from warehouse.failures import PermanentError, StoreDataLost, StoreUnreachable
+from warehouse.failures import PermanentError
 from warehouse.held_files import FilesLost, MetadataLost
 from warehouse.iceberg_api import load_existing_table
-from warehouse.job_spec import InputSpec, SnapshotRecord, StoreSpec, to_json
 from warehouse.jvm import jvm_of
 from warehouse.lost_marks import BeingRepaired, LostForGood, LostMark, LostMarks, marks_path
 from warehouse.publish import data_files
 from warehouse.reading import read_again, read_as_of, read_input, read_latest
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import to_json
+from warehouse.store_failures import StoreDataLost, StoreUnreachable
 from warehouse.store_files import write_text
+from warehouse.store_spec import StoreSpec
+from warehouse.train_spec import InputSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import Ports

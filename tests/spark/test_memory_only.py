@@ -17,11 +17,12 @@ from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
 from warehouse.disk_failures import FilesOnDisk, RowsCouldReachDisk
 from warehouse.iceberg_api import load_existing_table
-from warehouse.job_spec import PASSWORD_VARIABLE, StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.memory_only import ensure_memory_only
 from warehouse.publish import data_files
+from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import metadata_files, verify_published
 
 from local_stack.alluxio import Alluxio
@@ -38,8 +39,8 @@ PROBE = """\
 import json
 from pyspark.sql import SparkSession
 from warehouse.disk_failures import RowsCouldReachDisk
-from warehouse.job_spec import StoreSpec
 from warehouse.memory_only import ensure_of_later_executors, probe_executors
+from warehouse.store_spec import StoreSpec
 
 session = SparkSession.builder.appName("probe").getOrCreate()
 probed, findings = probe_executors(session, frozenset())

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from warehouse.failures import MissingTable, SourceRefused, StateNotHeld, WrongPassword
-from warehouse.job_spec import IntervalSpec
+from warehouse.capture_failures import MissingTable, StateNotHeld
+from warehouse.run_spec import IntervalSpec
+from warehouse.source_failures import SourceRefused, WrongPassword
 
 from local_stack.jars import ensure_jars
 from tests.spark.databases import Database, MariadbDatabase

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from warehouse import expiry
-from warehouse.failures import BranchChanged, BranchGone, RowCountMismatch
 from warehouse.iceberg_api import load_existing_table
-from warehouse.job_spec import RetentionSpec
+from warehouse.store_failures import BranchChanged, BranchGone
+from warehouse.table_spec import RetentionSpec
+from warehouse.validation_failures import RowCountMismatch
 
 from tests.spark.runs import Runs
 

@@ -13,7 +13,6 @@ import warehouse
 from pyspark.sql import DataFrame
 from warehouse.capture import snapshot_tables
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
-from warehouse.job_spec import InputSpec, RetentionSpec
 from warehouse.reading import (
     InputExpired,
     LateSnapshot,
@@ -25,6 +24,8 @@ from warehouse.reading import (
     read_input,
     read_latest,
 )
+from warehouse.table_spec import RetentionSpec
+from warehouse.train_spec import InputSpec
 
 from local_stack.jars import ensure_jars
 from tests.spark.runs import Runs
@@ -71,8 +72,8 @@ def test_the_lines_that_people_type(tmpfs_runs: Runs) -> None:
         runs.publish(runs.table(), day)
     lines = f"""
 from warehouse.interactive import open_warehouse
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
 store = StoreSpec({runs.store.uri!r}, namespace={runs.store.namespace!r}, memory_only={runs.store.memory_only})
 spark = open_warehouse(store, jars={str(ensure_jars("spark"))!r})
 print("rows", read_as_of(spark, store, "events", "2013-06-02").count())

@@ -16,11 +16,13 @@ from logical_warehouse.store_files import AlluxioFiles, store_files
 from logical_warehouse.stored_tables import unknown_tables
 from pyspark.sql import DataFrame, SparkSession
 from warehouse import source_read
+from warehouse.capture_failures import UnsupportedColumn
 from warehouse.coverage import MissingIntervals
-from warehouse.failures import ColumnsLost, ColumnsMoved, SchemaChanged, TableRedefined, UnsupportedColumn
 from warehouse.iceberg_api import load_existing_table, load_table
-from warehouse.job_spec import HistorySpec, StoreSpec, TableSpec
 from warehouse.reading import read_as_of
+from warehouse.schema_failures import ColumnsLost, ColumnsMoved, SchemaChanged, TableRedefined
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import HistorySpec, TableSpec
 
 from local_stack.alluxio import Alluxio
 from tests.spark.databases import MariadbDatabase, PostgresDatabase

@@ -14,13 +14,13 @@ import pytest
 from warehouse.compare_spec import CompareJob
 from warehouse.comparing import compare_snapshot, compared_text
 from warehouse.dialects import DIALECTS
-from warehouse.failures import TableRedefined
 from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.iceberg_tables import quoted
-from warehouse.job_spec import SplitSpec, TableSpec
 from warehouse.jvm import jvm_of
 from warehouse.mask_failures import KeyChanged, KeyMissing
 from warehouse.masks import SECRETS_VARIABLE, MaskKey
+from warehouse.schema_failures import TableRedefined
+from warehouse.table_spec import SplitSpec, TableSpec
 
 from tests.spark.runs import Runs, interval
 

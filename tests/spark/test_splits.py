@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 from pyspark.sql import functions as sf
 from warehouse import source_read
+from warehouse.capture_failures import SplitImpossible
 from warehouse.consistent_read import hold_source_state
-from warehouse.failures import SplitImpossible
-from warehouse.job_spec import SplitSpec, TableSpec
 from warehouse.source_read import plan_read, read_table
+from warehouse.table_spec import SplitSpec, TableSpec
 
 from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs, interval

@@ -15,8 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
-from warehouse.job_spec import PASSWORD_VARIABLE, InputSpec, RunSpec, StoreSpec, TrainJob, TrainResult
 from warehouse.late_departures import CannotTrain, train
+from warehouse.run_spec import RunSpec
+from warehouse.source_spec import PASSWORD_VARIABLE
+from warehouse.store_spec import StoreSpec
+from warehouse.train_spec import InputSpec, TrainJob, TrainResult
 from warehouse.training import InputNotCaptured, current_folder, load_model, repeat_inputs, run_training
 
 from local_stack import nycflights

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
+from warehouse.capture_failures import RefusedValues, UnsupportedColumn
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.mariadb_types import EXAMPLES
-from warehouse.failures import RefusedValues, UnsupportedColumn
-from warehouse.job_spec import ColumnSpec, StoreSpec
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ColumnSpec
 
 from tests.spark.databases import MariadbDatabase
 from tests.spark.runs import Runs

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import functions as sf
 from warehouse import source_read
+from warehouse.capture_failures import RefusedValues, UnsupportedColumn
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.postgresql_types import EXAMPLES, SESSION_SETTINGS
-from warehouse.failures import RefusedValues, UnsupportedColumn
 from warehouse.fingerprints import ValidateMode
-from warehouse.job_spec import ColumnSpec, SplitSpec
+from warehouse.table_spec import ColumnSpec, SplitSpec
 
 from tests.spark.runs import Database, Runs
 

@@ -14,8 +14,9 @@ import pytest
 from pyspark.sql import functions as sf
 from warehouse import capture, source_read
 from warehouse.consistent_read import SourceState
-from warehouse.job_spec import IntervalSpec, SplitSpec, TableSpec
+from warehouse.run_spec import IntervalSpec
 from warehouse.source_read import SourceRead
+from warehouse.table_spec import SplitSpec, TableSpec
 
 from tests.spark.runs import Runs
 

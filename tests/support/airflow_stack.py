@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 from local_stack.ports import Ports
 from local_stack.stack import Stack, running_stack

@@ -12,8 +12,8 @@ import sys
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
 
 
 def main(store: str, table: str, as_of: str, copies: str) -> None:

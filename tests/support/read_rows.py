@@ -10,9 +10,9 @@ import json
 import sys
 
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
 from warehouse.jvm import jvm_of
 from warehouse.reading import read_as_of
+from warehouse.store_spec import StoreSpec
 
 HEAP = 1 << 30
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from warehouse.job_spec import StoreSpec
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 from local_stack.jars import ensure_jars
 from local_stack.processes import wait_for

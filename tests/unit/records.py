@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from warehouse.job_spec import (
-    ChecksSpec,
-    ColumnSpec,
-    HistorySpec,
-    RetentionSpec,
-    SnapshotRecord,
-    SplitSpec,
-    TableSpec,
-)
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
 
 def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any) -> SnapshotRecord:

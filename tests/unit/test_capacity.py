@@ -15,8 +15,8 @@ from logical_warehouse.reserving import Reserving
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.store_health import StoreHealth
 from warehouse.failures import PermanentError, RetryableError
-from warehouse.job_spec import SnapshotRecord
 from warehouse.promises import Promise
+from warehouse.snapshot_record import SnapshotRecord
 
 from tests.unit.records import snapshot_record
 

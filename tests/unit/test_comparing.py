@@ -11,7 +11,9 @@ from logical_warehouse.connections import JdbcAddress
 from logical_warehouse.manifest import load_manifest
 from logical_warehouse.plan import SnapshotPlan, make_plan
 from warehouse.failures import PermanentError
-from warehouse.job_spec import RunSpec, StoreSpec, to_json
+from warehouse.run_spec import RunSpec
+from warehouse.spec_json import to_json
+from warehouse.store_spec import StoreSpec
 
 MANIFEST = """
 version: 1

@@ -19,14 +19,10 @@ from logical_warehouse.trained_models import TrainedModel, models_in_store, mode
 from warehouse.access_spec import AccessSpec
 from warehouse.forget_spec import ForgetResult, ForgottenDate
 from warehouse.forgotten import Forgotten
-from warehouse.job_spec import (
-    InputRead,
-    PublishedTable,
-    SnapshotRecord,
-    TrainResult,
-    ValidateResult,
-    to_json,
-)
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import to_json
+from warehouse.train_spec import InputRead, TrainResult
+from warehouse.validate_spec import PublishedTable, ValidateResult
 
 from tests.unit.records import snapshot_record
 

@@ -16,8 +16,10 @@ from warehouse.coverage import NoSuchSnapshot, covered
 from warehouse.dialects import DIALECTS, Dialect, DialectError
 from warehouse.failures import PermanentError
 from warehouse.iceberg_tables import quoted_name
-from warehouse.job_spec import RunSpec, SpecError, StoreSpec
+from warehouse.run_spec import RunSpec
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import SpecError
+from warehouse.store_spec import StoreSpec
 
 from tests.unit.hostile import DATES, NAMES, NO_NAMES, read_back
 from tests.unit.records import snapshot_record

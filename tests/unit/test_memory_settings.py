@@ -19,8 +19,8 @@ from logical_warehouse.memory_settings import (
 )
 from warehouse.disk_failures import DiskFinding, RowsCouldReachDisk
 from warehouse.host_memory import Kernel
-from warehouse.job_spec import StoreSpec
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 ROOT = Path(__file__).parents[2]
 URI = "alluxio://localhost:19998/warehouse"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from logical_warehouse.promises import LIVE, Promises, ended_runs
 from logical_warehouse.store_files import LocalFiles
-from warehouse.job_spec import RunSpec, StoreSpec
 from warehouse.promises import Promise
+from warehouse.run_spec import RunSpec
+from warehouse.store_spec import StoreSpec
 
 MIB = 2**20
 

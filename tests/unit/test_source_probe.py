@@ -11,9 +11,9 @@ import pytest
 from logical_warehouse.connections import JdbcAddress
 from logical_warehouse.manifest import Source, Table, load_manifest
 from logical_warehouse.source_probe import SourceProbe
-from warehouse.failures import MissingColumn, UnsupportedColumn
-from warehouse.job_spec import ColumnSpec
+from warehouse.capture_failures import MissingColumn, UnsupportedColumn
 from warehouse.mask_failures import Unclassified
+from warehouse.table_spec import ColumnSpec
 
 from tests.unit.manifest.conftest import HEALTHY
 

@@ -15,19 +15,12 @@ from logical_warehouse.connections import spark_master
 from logical_warehouse.manifest import Source, Spark, Store
 from logical_warehouse.operators.spark import SnapshotOperator
 from warehouse.failures import PermanentError
-from warehouse.job_spec import (
-    PASSWORD_VARIABLE,
-    IntervalSpec,
-    JobAnswer,
-    JobFailure,
-    RunSpec,
-    SnapshotJob,
-    SnapshotResult,
-    SourceSpec,
-    StoreSpec,
-    from_json,
-    to_json,
-)
+from warehouse.job_answer import JobAnswer, JobFailure
+from warehouse.run_spec import IntervalSpec, RunSpec
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
+from warehouse.spec_json import from_json, to_json
+from warehouse.store_spec import StoreSpec
 
 PASSWORD = "hunter2-of-the-source"
 MASTERS = {

@@ -8,7 +8,7 @@ from logical_warehouse.manifest import Store
 from logical_warehouse.store_cleaning import lines, removals, run_folders, useless
 from logical_warehouse.store_files import LocalFiles
 from warehouse.clean_spec import Left, Removal
-from warehouse.job_spec import RunSpec
+from warehouse.run_spec import RunSpec
 
 DEAD, ALIVE = RunSpec("snapshot_flights", "dead", 2), RunSpec("snapshot_flights", "alive", 1)
 LISTED = (

@@ -10,7 +10,7 @@ import pytest
 from logical_warehouse.losses import Held
 from logical_warehouse.store_contents import NotAvro, held_in, read_avro
 from logical_warehouse.store_files import LocalFiles
-from warehouse.job_spec import to_json
+from warehouse.spec_json import to_json
 
 from tests.unit.records import snapshot_record
 

@@ -10,7 +10,8 @@ from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.stored_tables import unknown_tables
-from warehouse.job_spec import SnapshotRecord, to_json
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import to_json
 
 from tests.unit.records import snapshot_record
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from warehouse.job_spec import HistoryMode
+from warehouse.table_spec import HistoryMode
 
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.manifest.section import Duration, NotNegative, Section, Text, refusal

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 from warehouse.fingerprints import ValidateMode
-from warehouse.job_spec import SchemaPolicy
+from warehouse.table_spec import SchemaPolicy
 
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest.access import Access

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from warehouse.job_spec import InputMode
+from warehouse.train_spec import InputMode
 
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.manifest.section import Duration, NotNegative, Positive, Section, Text, TextList, refusal

@@ -6,7 +6,8 @@ import getpass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from warehouse.job_spec import JobAnswer, from_json
+from warehouse.job_answer import JobAnswer
+from warehouse.spec_json import from_json
 
 if TYPE_CHECKING:
     from logical_warehouse.manifest import Store

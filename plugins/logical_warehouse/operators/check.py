@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import BaseOperator, Variable
 from warehouse.failures import PermanentError, RetryableError
-from warehouse.job_spec import (
-    ChecksSpec,
-    IntervalSpec,
-    RetentionSpec,
-    RunSpec,
-    SnapshotJob,
-    SnapshotRecord,
-    SourceSpec,
-    SpecError,
-    SplitSpec,
-    TableSpec,
-    to_json,
-)
 from warehouse.masks import MaskKey
 from warehouse.promises import needed, promise_of
+from warehouse.run_spec import IntervalSpec, RunSpec
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.snapshot_spec import SnapshotJob
+from warehouse.source_spec import SourceSpec
+from warehouse.spec_json import SpecError, to_json
+from warehouse.table_spec import ChecksSpec, RetentionSpec, SplitSpec, TableSpec
 
 from logical_warehouse.as_of import intervals_before, resolve_interval
 from logical_warehouse.capacity import MIB, estimate

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
 from warehouse.failures import PermanentError
-from warehouse.job_spec import SpecError, from_json, to_json
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
+from warehouse.spec_json import SpecError, from_json, to_json
 
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (

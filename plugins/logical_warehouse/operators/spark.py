@@ -14,22 +14,16 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from warehouse.failures import PermanentError
-from warehouse.job_spec import (
-    PASSWORD_VARIABLE,
-    EndedRun,
-    JobAnswer,
-    RunSpec,
-    SnapshotJob,
-    SnapshotRecord,
-    SnapshotResult,
-    TrainJob,
-    ValidateJob,
-    ValidateResult,
-    from_json,
-    to_json,
-)
+from warehouse.job_answer import JobAnswer
 from warehouse.masks import secrets_environment
+from warehouse.run_spec import EndedRun, RunSpec
+from warehouse.snapshot_record import SnapshotRecord
+from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import from_json, to_json
+from warehouse.train_spec import TrainJob
+from warehouse.validate_spec import ValidateJob, ValidateResult
 
 from logical_warehouse.connections import mask_secrets, source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf, utc_text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from warehouse.capture_failures import UnsupportedColumn
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect
 from warehouse.dialects.mask_sql import masked, redacted
-from warehouse.failures import UnsupportedColumn
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import parse_kind
 from warehouse.masks import parse_mask
+from warehouse.table_spec import ColumnSpec
 
 
 def capture_columns(dialect: Dialect, table: str, columns: Sequence[ColumnSpec]) -> tuple[Captured, ...]:

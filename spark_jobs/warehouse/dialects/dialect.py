@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind
 from warehouse.splits import SPLIT_KEY
+from warehouse.table_spec import ColumnSpec
 
 if TYPE_CHECKING:
     from warehouse.dialects.fingerprint_sql import FingerprintSql

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from warehouse.dialects.dialect import Captured, where_clause
 from warehouse.fingerprints import MEASURES, Measure, TextHash, ValidateMode
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 COLUMNS_AT_ONCE = 200
 """Of a statement: PostgreSQL has at most 1,664 entries in a SELECT list, and a column takes up to five."""

@@ -22,7 +22,7 @@ from warehouse.dialects.dialect import (
 from warehouse.dialects.mariadb_prints import MariadbFingerprints
 from warehouse.dialects.mariadb_types import INSTANT, TYPE_SQL, WALL_TIME, capture_mariadb
 from warehouse.dialects.mask_sql import MariadbMasks
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 MAX_IDENTIFIER_CHARACTERS = 64
 ESTIMATE = re.compile(r'^( *)"rows": (\d+),\n *"filtered": ([\d.]+)', re.MULTILINE)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Encoding
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import MAX_DECIMAL_DIGITS, WHOLE_NUMBER_BITS, Kind, decimal, parse_kind
+from warehouse.table_spec import ColumnSpec
 
 UNICODE = ("utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf16le", "utf32", "latin1")
 """Character sets of which every text has its like in utf8mb4; MariaDB's latin1 maps all 256 bytes."""

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from warehouse.dialects.dialect import Captured, CaptureRefused, Dialect
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind
 from warehouse.masks import REDACTED, Mask, MaskKey, setting_of
+from warehouse.table_spec import ColumnSpec
 
 TEXT = Kind("text")
 READABLE = {"text", "integer", "long", "decimal"}

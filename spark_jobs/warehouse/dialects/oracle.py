@@ -21,8 +21,8 @@ from warehouse.dialects.dialect import (
 )
 from warehouse.dialects.mask_sql import OracleMasks
 from warehouse.dialects.standard_prints import StandardFingerprints
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
+from warehouse.table_spec import ColumnSpec
 
 MAX_IDENTIFIER_BYTES = 128
 MOMENT = "%Y-%m-%d %H:%M:%S.%f"

@@ -27,8 +27,8 @@ from warehouse.dialects.postgresql_types import (
     WITHOUT_TIME_ZONE,
     capture_postgresql,
 )
-from warehouse.job_spec import ColumnSpec
 from warehouse.splits import even_pages
+from warehouse.table_spec import ColumnSpec
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; the server silently cuts longer names."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from warehouse.dialects.dialect import Captured, CaptureRefused
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import MAX_DECIMAL_DIGITS, WHOLE_NUMBER_BITS, Kind, KindName, decimal, parse_kind
+from warehouse.table_spec import ColumnSpec
 
 SESSION_SETTINGS = (
     "SET TimeZone = 'UTC'",

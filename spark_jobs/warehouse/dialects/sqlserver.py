@@ -23,8 +23,8 @@ from warehouse.dialects.dialect import (
 )
 from warehouse.dialects.mask_sql import SqlserverMasks
 from warehouse.dialects.standard_prints import StandardFingerprints
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, KindName, decimal
+from warehouse.table_spec import ColumnSpec
 
 MAX_IDENTIFIER_CHARACTERS = 128
 TRANSACTION_SNAPSHOT = 4096

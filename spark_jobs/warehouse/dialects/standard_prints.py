@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from warehouse.dialects.dialect import Captured
 from warehouse.dialects.fingerprint_sql import Aggregates, FingerprintSql
 from warehouse.fingerprints import TextHash, sums_text
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from warehouse.dialects import mariadb_types, postgresql_types
 from warehouse.dialects.dialect import Captured, CaptureRefused
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 Capture = Callable[[str, ColumnSpec], Captured]
 

@@ -7,15 +7,9 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, OperationalError, ProgrammingError
 from warehouse.copy_read import Split, arrow_type, cause_of, copy_errors, decoded, sent_sql
 from warehouse.dialects.dialect import Captured
-from warehouse.failures import (
-    JobError,
-    SourceBusy,
-    SourceRefused,
-    SourceStateLost,
-    SourceUnreachable,
-    WrongPassword,
-)
+from warehouse.failures import JobError
 from warehouse.kinds import Kind, decimal
+from warehouse.source_failures import SourceBusy, SourceRefused, SourceStateLost, SourceUnreachable, WrongPassword
 
 
 @pytest.mark.parametrize(

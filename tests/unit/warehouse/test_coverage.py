@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, at_or_before, covered
-from warehouse.job_spec import SnapshotRecord
+from warehouse.snapshot_record import SnapshotRecord
 
 from tests.unit.records import snapshot_record
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from warehouse.dialects import DIALECTS, Dialect, DialectError, dialect_of_url
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 POSTGRESQL = DIALECTS["postgresql"]
 MARIADB = DIALECTS["mariadb"]

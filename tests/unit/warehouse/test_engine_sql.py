@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from warehouse.dialects import DIALECTS, DialectError
 from warehouse.dialects.dialect import CaptureRefused
-from warehouse.job_spec import ColumnSpec
+from warehouse.table_spec import ColumnSpec
 
 ORACLE, SQLSERVER, MYSQL, MARIADB = (DIALECTS[name] for name in ("oracle", "sqlserver", "mysql", "mariadb"))
 AT = datetime(2013, 6, 1, 23, 59, 59, 999999, tzinfo=UTC)

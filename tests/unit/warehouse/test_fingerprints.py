@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from warehouse.failures import MOST_DIFFERENCES, FingerprintMismatch, RefusedValues
+from warehouse.capture_failures import RefusedValues
 from warehouse.fingerprint_report import comparison_table, report_json
 from warehouse.fingerprints import (
     ColumnFingerprint,
@@ -22,6 +22,7 @@ from warehouse.fingerprints import (
 )
 from warehouse.kinds import parse_kind
 from warehouse.spec_json import from_json, to_json
+from warehouse.validation_failures import MOST_DIFFERENCES, FingerprintMismatch
 
 
 def column(name: str = "amount", kind: str = "long", **changes: object) -> ColumnFingerprint:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from warehouse.capture_failures import UnsupportedColumn
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.mask_sql import sample_sql
-from warehouse.failures import UnsupportedColumn
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind
 from warehouse.mask_check import verify_masks
 from warehouse.mask_failures import KeyChanged, KeyMissing, MaskNotAsDefined
@@ -32,6 +31,7 @@ from warehouse.masks import (
     secrets_environment,
     setting_of,
 )
+from warehouse.table_spec import ColumnSpec
 
 from tests.unit.records import table_spec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from warehouse.failures import SessionsNotKept, SourceBusy
 from warehouse.pooling import ensure_sessions_are_kept
+from warehouse.source_failures import SessionsNotKept, SourceBusy
 from warehouse.sql_states import Cause, source_failure
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from warehouse.failures import SchemaChanged
-from warehouse.job_spec import HistoryMode, SchemaPolicy
 from warehouse.kinds import Kind, kind_stored_as, parse_kind
 from warehouse.schema_change import changes_between, ensure_allowed, widens
+from warehouse.schema_failures import SchemaChanged
+from warehouse.table_spec import HistoryMode, SchemaPolicy
 
 STORED = {"id": "long", "at": "timestamp", "price": "decimal(10,2)", "note": "text"}
 

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from logical_warehouse.connections import mask_secrets
+from warehouse.capture_failures import SplitImpossible
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.columns import capture_columns
-from warehouse.failures import SplitImpossible, TableRedefined
-from warehouse.job_spec import ColumnSpec, IntervalSpec, SplitSpec, TableSpec
 from warehouse.mask_failures import KeyUnusable, Unclassified
+from warehouse.run_spec import IntervalSpec
+from warehouse.schema_failures import TableRedefined
 from warehouse.sensitive_columns import mask_differences, sensitive_changes, sensitive_properties
 from warehouse.split_choice import divide
 from warehouse.table_origin import ensure_same_table, origin_of
+from warehouse.table_spec import ColumnSpec, SplitSpec, TableSpec
 
 from tests.unit.records import snapshot_record, table_spec
 

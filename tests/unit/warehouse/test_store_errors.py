@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from warehouse.failures import JobError, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
-from warehouse.job_spec import StoreSpec
+from warehouse.failures import JobError
 from warehouse.spark_conf import spark_conf
 from warehouse.sql_states import Cause
+from warehouse.store_failures import StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
+from warehouse.store_spec import StoreSpec
 from warehouse.vendor_errors import store_failure
 
 URI = "alluxio://host:19998/warehouse"

@@ -6,17 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from warehouse.failures import TableRedefined
-from warehouse.job_spec import (
-    ChecksSpec,
-    HistorySpec,
-    IntervalSpec,
-    RetentionSpec,
-    SnapshotRecord,
-    SplitSpec,
-    TableSpec,
-)
+from warehouse.run_spec import IntervalSpec
+from warehouse.schema_failures import TableRedefined
+from warehouse.snapshot_record import SnapshotRecord
 from warehouse.table_origin import changed_properties, ensure_same_table, origin_of
+from warehouse.table_spec import ChecksSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
 from tests.unit.records import snapshot_record
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from warehouse.capture_failures import UnsupportedColumn
 from warehouse.dialects import DIALECTS
 from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.dialect import CaptureRefused
 from warehouse.dialects.mariadb_types import capture_mariadb
 from warehouse.dialects.postgresql_types import capture_postgresql
 from warehouse.dialects.type_reference import ASKED, ENGINES, with_types
-from warehouse.failures import UnsupportedColumn
-from warehouse.job_spec import ColumnSpec
 from warehouse.kinds import Kind, parse_kind
+from warehouse.table_spec import ColumnSpec
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "types.md"
 

@@ -6,26 +6,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from warehouse.job_spec import (
-    ChecksSpec,
-    ColumnSpec,
-    HistorySpec,
-    IntervalSpec,
-    JobAnswer,
-    JobFailure,
-    RetentionSpec,
-    RunSpec,
-    SnapshotJob,
-    SourceSpec,
-    SpecError,
-    SplitSpec,
-    StoreSpec,
-    TableCapture,
-    TableSpec,
-    TrainJob,
-    from_json,
-    to_json,
-)
+from warehouse.job_answer import JobAnswer, JobFailure
+from warehouse.run_spec import IntervalSpec, RunSpec
+from warehouse.snapshot_spec import SnapshotJob, TableCapture
+from warehouse.source_spec import SourceSpec
+from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
+from warehouse.train_spec import TrainJob
 
 RUN = RunSpec("snapshot_flights", "backfill__2013-06-01T00:00:00+00:00", 2)
 STORE = StoreSpec("alluxio://localhost:19998/warehouse")
