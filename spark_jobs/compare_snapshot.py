@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from warehouse.compare_spec import DIFFERENT, EQUAL, IMPOSSIBLE, CompareJob
+from warehouse.command_spec import IMPOSSIBLE
+from warehouse.compare_spec import DIFFERENT, EQUAL, CompareJob
 from warehouse.comparing import compare_snapshot, compared_text
 from warehouse.failures import JobError
 from warehouse.memory_only import ensure_memory_only
@@ -14,7 +15,7 @@ from warehouse.spec_json import from_json
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was found; its exit code is one of ``warehouse.compare_spec``."""
+    """Print what was found; its exit code is one of ``warehouse.compare_spec`` or ``IMPOSSIBLE``."""
     job = from_json(CompareJob, arguments[1])
     with job_session(f"compare {job.table.name}") as session:
         try:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from warehouse.expire_spec import IMPOSSIBLE, ExpireJob, ExpireResult
+from pyspark.sql import SparkSession
+from warehouse.answers import run_command
+from warehouse.expire_spec import ExpireJob, ExpireResult
 from warehouse.expiry import expire_before
-from warehouse.failures import JobError
-from warehouse.session import job_session
-from warehouse.spec_json import from_json, to_json
 from warehouse.vendor_errors import store_errors
 
 
-def main(arguments: list[str]) -> int:
-    """Write the result to the job's ``result_path``, or print why there is none."""
-    job = from_json(ExpireJob, arguments[1])
-    with job_session(f"expire {job.table}") as session:
-        try:
-            with store_errors(job.store.uri, job.table):
-                ended = expire_before(session, job.store, job.table, job.start, grace_seconds=job.grace_seconds)
-        except JobError as error:
-            print(error, flush=True)
-            return IMPOSSIBLE
-        Path(job.result_path).write_text(to_json(ExpireResult(ended)), encoding="utf-8")
-    return 0
+def expire_snapshots(session: SparkSession, job: ExpireJob) -> ExpireResult:
+    """Answer ``job`` with what was ended."""
+    with store_errors(job.store.uri, job.table):
+        return ExpireResult(expire_before(session, job.store, job.table, job.start, grace_seconds=job.grace_seconds))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(run_command(ExpireJob, sys.argv, expire_snapshots))

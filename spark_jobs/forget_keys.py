@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from warehouse.failures import JobError
-from warehouse.forget_spec import IMPOSSIBLE, ForgetJob
+from pyspark.sql import SparkSession
+from warehouse.answers import run_command
+from warehouse.forget_spec import ForgetJob, ForgetResult
 from warehouse.forgetting import forget
 from warehouse.memory_only import ensure_memory_only
-from warehouse.session import job_session
-from warehouse.spec_json import from_json, to_json
 
 
-def main(arguments: list[str]) -> int:
-    """Write the result to the job's ``result_path``, or print why there is none."""
-    job = from_json(ForgetJob, arguments[1])
-    with job_session(f"forget {job.table}") as session:
-        try:
-            ensure_memory_only(session, job.store)
-            result = forget(session, job)
-        except JobError as error:
-            print(error, flush=True)
-            return IMPOSSIBLE
-        Path(job.result_path).write_text(to_json(result), encoding="utf-8")
-    return 0
+def forget_keys(session: SparkSession, job: ForgetJob) -> ForgetResult:
+    """Answer ``job``, if no row that is rewritten could reach a disk."""
+    ensure_memory_only(session, job.store)
+    return forget(session, job)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(run_command(ForgetJob, sys.argv, forget_keys))

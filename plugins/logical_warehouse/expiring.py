@@ -10,17 +10,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from warehouse.expire_spec import IMPOSSIBLE, ExpireJob, ExpireResult
+from warehouse.expire_spec import ExpireJob, ExpireResult
 from warehouse.failures import PermanentError
 from warehouse.snapshot_record import SnapshotRecord
-from warehouse.spec_json import from_json, to_json
 
 from logical_warehouse.evidence import planned
 from logical_warehouse.intervals import NotAnAsOf, utc_text
-from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import store_spec
-from logical_warehouse.scratch import scratch_folder
 from logical_warehouse.store_files import store_files, tables_path
 from logical_warehouse.stored_tables import read_stored_table
 
@@ -49,15 +47,17 @@ def _expire(arguments: argparse.Namespace) -> int:
     print(ending_line(arguments.table, going))
     if not going or not arguments.yes:
         return 0
-    with scratch_folder(SCRATCH_ROOT) as scratch:
-        answer = scratch / "expired.json"
-        grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
-        job = ExpireJob(store_spec(plan.store), arguments.table, start, grace, str(answer))
-        if submit_here(plan, "expire_snapshots.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE)) != 0:
-            return 1
-        ended = from_json(ExpireResult, answer.read_text(encoding="utf-8")).ended
+    grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
+    result = result_of(
+        plan,
+        "expire_snapshots.py",
+        ExpireResult,
+        lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, path),
+    )
+    if result is None:
+        return 1
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
-    print(f"{arguments.table}: ended {len(ended)} as-of date(s); their memory is freed {when}")
+    print(f"{arguments.table}: ended {len(result.ended)} as-of date(s); their memory is freed {when}")
     return 0
 
 

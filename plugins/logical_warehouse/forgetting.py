@@ -13,15 +13,13 @@ import sys
 from pathlib import Path
 
 from warehouse.failures import PermanentError
-from warehouse.forget_spec import IMPOSSIBLE, ForgetJob, ForgetResult
-from warehouse.spec_json import from_json, to_json
+from warehouse.forget_spec import ForgetJob, ForgetResult
 
 from logical_warehouse.airflow_history import ask_airflow
 from logical_warehouse.evidence import planned
-from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import asset_uri, store_spec, training_dag_id
-from logical_warehouse.scratch import scratch_folder
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 
 
@@ -51,20 +49,21 @@ def _forget(arguments: argparse.Namespace) -> int:
     models = together(
         models_in_store(manifest, arguments.table), models_of_results(history.training_results, arguments.table)
     )
-    with scratch_folder(SCRATCH_ROOT) as scratch:
-        answer = scratch / "forgotten.json"
-        job = ForgetJob(
+    result = result_of(
+        plan,
+        "forget_keys.py",
+        ForgetResult,
+        lambda path: ForgetJob(
             store=store_spec(plan.store),
             table=arguments.table,
             column=arguments.column,
             keys_file=str(arguments.keys_file.resolve()),
             by=arguments.by,
-            result_path=str(answer),
-        )
-        code = submit_here(plan, "forget_keys.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE))
-        if code != 0:
-            return 1
-        result = from_json(ForgetResult, answer.read_text(encoding="utf-8"))
+            result_path=path,
+        ),
+    )
+    if result is None:
+        return 1
     seen = that_read(models, [date.as_of for date in result.dates])
     if arguments.json:
         print(json.dumps({**dataclasses.asdict(result), "models": [dataclasses.asdict(one) for one in seen]}, indent=2))

@@ -6,17 +6,38 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+from warehouse.command_spec import IMPOSSIBLE
 from warehouse.masks import secrets_environment
 from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
+from warehouse.spec_json import from_json, to_json
 
 from logical_warehouse.plan import SnapshotPlan, store_spec
+from logical_warehouse.scratch import scratch_folder
 
 SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
+
+Result = TypeVar("Result")
+
+
+def result_of(
+    plan: SnapshotPlan, application: str, result_type: type[Result], job: Callable[[str], Any]
+) -> Result | None:
+    """Run an application of this project that writes its result to a file; None after it has said why there is none.
+
+    :param job: makes its spec from the path of that file.
+    """
+    with scratch_folder(SCRATCH_ROOT) as scratch:
+        path = scratch / "result.json"
+        argument = to_json(job(str(path)))
+        if submit_here(plan, application, argument, scratch=scratch, known=(0, IMPOSSIBLE)) != 0:
+            return None
+        return from_json(result_type, path.read_text(encoding="utf-8"))
 
 
 def submit_here(

@@ -13,17 +13,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
 
-from warehouse.clean_spec import IMPOSSIBLE, CleanJob, CleanResult, Left, Removal
+from warehouse.clean_spec import CleanJob, CleanResult, Left, Removal
 from warehouse.failures import PermanentError
 from warehouse.run_spec import RunSpec
-from warehouse.spec_json import from_json, to_json
 
-from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
+from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest import Store, load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
 from logical_warehouse.promises import LIVE, promises_in
-from logical_warehouse.scratch import scratch_folder
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.stored_tables import read_stored_table
 
@@ -77,12 +75,12 @@ def _clean(arguments: argparse.Namespace) -> int:
 
 
 def _submit(plan: SnapshotPlan, asked: Sequence[Removal]) -> CleanResult:
-    with scratch_folder(SCRATCH_ROOT) as scratch:
-        answer = scratch / "cleaned.json"
-        job = CleanJob(store_spec(plan.store), tuple(asked), str(answer))
-        if submit_here(plan, "clean_store.py", to_json(job), scratch=scratch, known=(0, IMPOSSIBLE)) != 0:
-            raise PermanentError("The store was not looked through to the end; what is left can be removed again.")
-        return from_json(CleanResult, answer.read_text(encoding="utf-8"))
+    result = result_of(
+        plan, "clean_store.py", CleanResult, lambda path: CleanJob(store_spec(plan.store), tuple(asked), path)
+    )
+    if result is None:
+        raise PermanentError("The store was not looked through to the end; what is left can be removed again.")
+    return result
 
 
 def active_runs() -> list[RunSpec]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from warehouse.clean_spec import CleanJob
+from warehouse.command_spec import IMPOSSIBLE
+from warehouse.expire_spec import ExpireJob
 from warehouse.failures import JobError
+from warehouse.forget_spec import ForgetJob
 from warehouse.job_answer import JobAnswer, JobFailure, Result
 from warehouse.memory_only import ensure_memory_only, ensure_of_later_executors
 from warehouse.session import job_session
@@ -23,6 +28,7 @@ from warehouse.validate_spec import ValidateJob, ValidateResult
 from warehouse.vendor_errors import causes_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)
+CommandJob = TypeVar("CommandJob", CleanJob, ExpireJob, ForgetJob)
 
 
 def run_job(job_type: type[Job], arguments: list[str], run: Callable[[SparkSession, Job], Result]) -> int:
@@ -53,6 +59,26 @@ def run_job(job_type: type[Job], arguments: list[str], run: Callable[[SparkSessi
         return 0
     print(f"FAILED ({answer.failure.kind}): {answer.failure.message}", file=sys.stderr, flush=True)
     return 1
+
+
+def run_command(
+    job_type: type[CommandJob], arguments: list[str], run: Callable[[SparkSession, CommandJob], object]
+) -> int:
+    """Run the entry point of a command on the spec in ``arguments[1]``: its answer is for the terminal, not the store.
+
+    The result is written to ``result_path``, a file on this machine; why there is none is printed.
+
+    :returns: the process's exit code, ``IMPOSSIBLE`` after an expected failure; any other passes with its trace.
+    """
+    job = from_json(job_type, arguments[1])
+    with job_session(job_type.__name__) as session:
+        try:
+            result = run(session, job)
+        except JobError as error:
+            print(error, flush=True)
+            return IMPOSSIBLE
+        Path(job.result_path).write_text(to_json(result), encoding="utf-8")
+    return 0
 
 
 def answer_with(result: Result) -> JobAnswer:

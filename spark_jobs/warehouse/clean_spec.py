@@ -8,10 +8,6 @@ from typing import Literal
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 
-IMPOSSIBLE = 11
-"""Exit code of the application after it has said why."""
-
-
 Kind = Literal["try", "ownerless", "replaced"]
 """Left by one try of a run; by nobody who is known; by what was replaced or ended, and its readers' grace is over."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from warehouse.command_spec import IMPOSSIBLE
 from warehouse.run_spec import IntervalSpec
 from warehouse.source_spec import SourceSpec
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import TableSpec
 
-EQUAL, DIFFERENT, IMPOSSIBLE = 0, 10, 11
-"""Exit codes of the application, which Python's own for an unforeseen error, 1, is not among."""
+EQUAL, DIFFERENT = 0, 10
+"""Exit codes of the application, beside ``warehouse.command_spec.IMPOSSIBLE``."""
 FOUND = (DIFFERENT, IMPOSSIBLE)
 """Those after which it has said why."""
 

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 
-IMPOSSIBLE = 11
-"""Exit code of the application after it has said why."""
-
 
 @dataclass(frozen=True)
 class ForgetJob:

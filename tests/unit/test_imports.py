@@ -45,6 +45,7 @@ PURE = (
     "warehouse.lost_marks",
     "warehouse.promises",
     "warehouse.clean_spec",
+    "warehouse.command_spec",
     "warehouse.compare_spec",
     "warehouse.expire_spec",
     "warehouse.forget_spec",
