@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pendulum
@@ -30,7 +31,7 @@ from logical_warehouse.promises import LIVE, promises_in
 from logical_warehouse.reserving import Reserving
 from logical_warehouse.source_probe import SourceProbe
 from logical_warehouse.store_files import store_files, tables_path
-from logical_warehouse.store_health import ask_alluxio
+from logical_warehouse.store_health import StoreHealth, ask_alluxio
 from logical_warehouse.stored_tables import read_stored_table, unknown_tables
 
 if TYPE_CHECKING:
@@ -113,10 +114,15 @@ class CheckOperator(BaseOperator):
         if store.memory_only:
             ensure_settings_in_memory(store.uri, {name: str(value) for name, value in self.plan.spark.conf.items()})
         if store.web is not None:
-            health = ask_alluxio(store.uri, store.web, memory_only=store.memory_only, replication=store.replication)
+            health = self._health(store.web)
             self.log.info(
                 "Alluxio: %d worker(s), %.1f of %.1f MiB free", health.workers, health.free / MIB, health.capacity / MIB
             )
+
+    def _health(self, web: str) -> StoreHealth:
+        """The store as it is now. Never kept: other runs write between the first look and the last."""
+        store = self.plan.store
+        return ask_alluxio(store.uri, web, memory_only=store.memory_only, replication=store.replication)
 
     def _published(self, table: str) -> tuple[SnapshotRecord, ...]:
         """What the store has of a table, for the estimate; nothing where it cannot be asked: that dooms no run."""
@@ -195,9 +201,7 @@ class CheckOperator(BaseOperator):
             files=store_files(store),
             promises=promises,
             is_live=lambda promise: runs.exist(promise.dag_id, [promise.run_id], LIVE),
-            ask_health=lambda: ask_alluxio(
-                store.uri, str(store.web), memory_only=store.memory_only, replication=store.replication
-            ),
+            ask_health=partial(self._health, store.web),
         )
         room = reserving.reserve(self.plan.group, own, max(job.tables, key=needed).name)
         self.log.info(
