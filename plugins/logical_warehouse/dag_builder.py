@@ -90,24 +90,7 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         catchup=False,
         tags=sorted(plan.tags),
         default_args=_default_args(plan),
-        params={
-            "as_of": Param(
-                None,
-                type=["null", "string"],
-                pattern=AS_OF_PATTERN,
-                title="As-of date",
-                description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date "
-                "of 12 June means the interval before it; no logical date means the last complete interval.",
-            ),
-            "capture_late": Param(
-                False,
-                type="boolean",
-                title="Capture late",
-                description="Of tables that the source knows only as they are now (history: current): capture them for "
-                "a date that is longer past than their lateness allows. The snapshot is marked late for ever, and "
-                "every reader is warned: it may hold what was not known at its date.",
-            ),
-        },
+        params=_params(plan),
     ) as dag:
         assets = [Asset(name=table.name, uri=asset_uri(plan.store, table.name)) for table in plan.tables]
         tasks: dict[str, Any] = {
@@ -125,6 +108,30 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         # logical date, which then succeeds with nothing done: `check` refuses dates out of range, and says so.
         task.start_date = task.end_date = None
     return dag
+
+
+def _params(plan: SnapshotPlan) -> dict[str, Param]:
+    """What the trigger form asks for. Airflow checks each by its schema for every DAG: no more of them than needed."""
+    params = {
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            pattern=AS_OF_PATTERN,
+            title="As-of date",
+            description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date "
+            "of 12 June means the interval before it; no logical date means the last complete interval.",
+        )
+    }
+    if not all(table.history.can_be_backfilled for table in plan.tables):
+        params["capture_late"] = Param(
+            False,
+            type="boolean",
+            title="Capture late",
+            description="Of tables that the source knows only as they are now (history: current): capture them for "
+            "a date that is longer past than their lateness allows. The snapshot is marked late for ever, and "
+            "every reader is warned: it may hold what was not known at its date.",
+        )
+    return params
 
 
 def _training_dag(plan: TrainingPlan) -> DAG:

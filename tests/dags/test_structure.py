@@ -111,6 +111,8 @@ def test_a_late_capture_is_never_the_default(dags: dict) -> None:
     assert param.value is False
     assert param.schema["type"] == "boolean"
     assert "marked late for ever" in param.description
+    # Where every date can be captured at any time there is nothing to ask.
+    assert set(dags["snapshot_flights"].params) == {"as_of"}
 
 
 def test_building_twice_serialises_to_the_same_bytes() -> None:
