@@ -104,6 +104,7 @@ class MonitorPlan:
     training_inputs: tuple[str, ...]
     schedule: Schedule
     repair: bool
+    wait_for_workers: timedelta
     pool: str
     at_once: int
     notify: tuple[Notifier, ...]
@@ -197,6 +198,7 @@ def _plan_monitor(
         training_inputs=tuple(dict.fromkeys(spec.table for training in trainings for spec in training.inputs)),
         schedule=Schedule(monitor.schedule, "UTC"),
         repair=monitor.repair,
+        wait_for_workers=monitor.wait_for_workers,
         pool=REPAIR_POOL,
         at_once=monitor.at_once,
         notify=manifest.notify,

@@ -30,12 +30,13 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
 
     :raises RetryableError: the store does not answer.
     :raises NotAvro: a manifest cannot be read.
+    :raises ValueError: the metadata are no JSON.
     """
     listing = files.in_memory(f"{folder}/{table}")
-    versions = {int(found[1]): path for path in listing if (found := _METADATA.search(path))}
-    if not versions:
+    current = _current(listing)
+    if current is None:
         return Held()
-    if not listing[current := versions[max(versions)]]:
+    if not listing[current]:
         return Held(unreadable=True)
     metadata = json.loads(files.read(current))
     properties = metadata.get("properties", {})
@@ -52,6 +53,21 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     )
 
 
+def is_unreadable(files: StoreFiles, folder: str, table: str) -> bool:
+    """Whether a table is listed and its current metadata are lost, as :func:`held_in` says; no manifest is read.
+
+    :raises RetryableError: the store does not answer.
+    """
+    listing = files.in_memory(f"{folder}/{table}")
+    current = _current(listing)
+    return current is not None and not listing[current]
+
+
+def _current(listing: Mapping[str, bool]) -> str | None:
+    versions = {int(found[1]): path for path in listing if (found := _METADATA.search(path))}
+    return versions[max(versions)] if versions else None
+
+
 def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
     """Remove what is left of a table whose metadata are lost, so that runs can write it anew.
 
@@ -60,7 +76,7 @@ def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
     :raises PermanentError: the table can be read (again).
     :raises RetryableError: the store does not answer; what is left is as unreadable as before.
     """
-    if not held_in(files, folder, table).unreadable:
+    if not is_unreadable(files, folder, table):
         raise PermanentError(f"The metadata of table {table} are in the store's memory, so it is not removed.")
     inner = files.folders(f"{folder}/{table}")
     for name in sorted(inner, key="metadata".__eq__):

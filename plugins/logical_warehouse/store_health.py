@@ -23,12 +23,17 @@ TIMEOUT_SECONDS = (3, 10)
 
 @dataclass(frozen=True)
 class StoreHealth:
-    """Memory of the store in bytes, its live workers, and those that it has not heard of for a while."""
+    """Memory of the store in bytes, its live workers, and those that it has not heard of for a while.
+
+    ``lost_workers``: for half an hour (Alluxio's `alluxio.master.lost.worker.deletion.timeout`), then it forgets them;
+    one that has not registered since the master started is not among them either. ``up_seconds``: since that start.
+    """
 
     capacity: int
     free: int
     workers: int
     lost_workers: int
+    up_seconds: float
 
 
 def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: int = 1) -> StoreHealth:
@@ -58,6 +63,7 @@ def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: in
         free=bytes_of(info["capacity"]["total"]) - bytes_of(info["capacity"]["used"]),
         workers=workers,
         lost_workers=len(info.get("lostWorkers") or ()),
+        up_seconds=info["uptimeMs"] / 1000,
     )
     _ensure_pinned(uri, web)
     return health

@@ -20,7 +20,7 @@ from warehouse.table_origin import SOURCE_TABLE
 
 from logical_warehouse.manifest import Manifest, Store, load_manifest
 from logical_warehouse.manifest.problems import did_you_mean
-from logical_warehouse.store_contents import held_in, remove_unreadable
+from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 
 METADATA_LOST = "metadata lost"
@@ -113,7 +113,7 @@ def _list(arguments: argparse.Namespace) -> int:
     names = files.folders(folder)
     shown = Table("table", "in the source", "dates", "newest", "MB", "", title=f"Tables of {manifest.store.uri}")
     for name in (*manifest.tables, *(name for name in names if name not in manifest.tables)):
-        lost = name in names and held_in(files, folder, name).unreadable
+        lost = name in names and is_unreadable(files, folder, name)
         stored = read_stored_table(files, folder, name) if name in names and not lost else None
         source_table = manifest.tables[name].table if name in manifest.tables else (stored and stored.source_table)
         records = stored.records if stored is not None else ()
@@ -139,7 +139,7 @@ def _drop(arguments: argparse.Namespace) -> int:
     manifest = _healthy(arguments.manifest)
     files, folder, name = store_files(manifest.store), tables_path(manifest.store), arguments.table
     names = files.folders(folder)
-    unreadable = name in names and held_in(files, folder, name).unreadable
+    unreadable = name in names and is_unreadable(files, folder, name)
     if name in manifest.tables and not unreadable:
         raise PermanentError(
             f"{arguments.manifest} has the table {name!r}, whose runs would write it again; take it out of there, or "

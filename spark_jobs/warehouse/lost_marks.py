@@ -36,10 +36,14 @@ class LostMark:
 
 @dataclass(frozen=True)
 class LostMarks:
-    """All marks of a table, the oldest date first."""
+    """All marks of a table, the oldest date first.
+
+    ``unreadable_since``: when the table's own metadata were first found to be lost; empty while they are there.
+    """
 
     table: str
     marks: tuple[LostMark, ...]
+    unreadable_since: str = ""
     version: int = SPEC_VERSION
 
     def still_lost(self, records: Iterable[SnapshotRecord]) -> tuple[LostMark, ...]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.sdk import Variable
 from logical_warehouse.dag_builder import build_dags
 from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
 from logical_warehouse.pools import POOLS_VARIABLE
 from logical_warehouse.store_files import LocalFiles
+from logical_warehouse.store_health import StoreHealth
 from warehouse.lost_marks import LostMark, LostMarks
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import from_json, to_json
@@ -77,8 +81,11 @@ class World:
         self.variables = variables
         self.instance = Instance()
         self.events: dict[str, Events] = {name: Events() for name in ("accounts", "cards", "rates")}
+        self.plan(folder, MANIFEST)
+
+    def plan(self, folder: Path, manifest: str) -> None:
         path = folder / "warehouse.yaml"
-        path.write_text(MANIFEST.format(store=self.store))
+        path.write_text(manifest.format(store=self.store))
         self.dag = build_dags(path)["warehouse_monitor"]
 
     def publish(self, table: str, *days: str) -> None:
@@ -94,6 +101,15 @@ class World:
         properties = {one.property_name: to_json(one) for one in (record(table, day) for day in days)}
         version = len(list(metadata.iterdir())) + 1
         (metadata / f"v{version}.metadata.json").write_text(json.dumps({"properties": properties}))
+
+    def lose_metadata_of(self, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What only Alluxio says of a file."""
+        found = LocalFiles().in_memory
+
+        def in_memory(files: LocalFiles, path: str) -> dict[str, bool]:
+            return {file: not file.endswith(f"{table}/metadata/v1.metadata.json") for file in found(path)}
+
+        monkeypatch.setattr(LocalFiles, "in_memory", in_memory)
 
     def compare(self) -> list[dict[str, Any]]:
         compare = self.dag.get_task("compare")
@@ -111,6 +127,14 @@ class World:
     def _marks(self, table: str) -> tuple[LostMark, ...]:
         path = self.store / "_lost" / "snapshots" / f"{table}.json"
         return from_json(LostMarks, path.read_text()).marks if path.exists() else ()
+
+
+@contextmanager
+def at(moment: pendulum.DateTime) -> Iterator[None]:
+    """A look at this moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pendulum, "now", lambda zone: moment)
+        yield
 
 
 @pytest.fixture
@@ -189,24 +213,84 @@ def test_a_table_of_which_only_names_are_left_is_removed_and_captured_again(
 ) -> None:
     for table in ("cards", "accounts"):
         world.publish(table, *DAYS)
-    found = LocalFiles().in_memory
+    world.lose_metadata_of("cards", monkeypatch)
+    up = {"seconds": 7200.0, "lost workers": 1}
+    monkeypatch.setattr(
+        CompareOperator, "_ask_store", lambda compare: StoreHealth(1, 1, 1, int(up["lost workers"]), up["seconds"])
+    )
+    noticed = pendulum.datetime(2013, 7, 1, tz="UTC")
 
-    def in_memory(files: LocalFiles, path: str) -> dict[str, bool]:
-        return {file: not file.endswith("cards/metadata/v1.metadata.json") for file in found(path)}
+    def kept(minutes: int, *words: str) -> None:
+        """A look some minutes after the first one leaves the table as it is, and says why."""
+        with at(noticed.add(minutes=minutes)):
+            assert world.compare() == []
+        assert all(word in remedy for remedy in world.marks("cards").values() for word in words)
+        assert (world.store / "snapshots" / "cards" / "metadata").exists() and not world.under_way("cards")
 
-    # What only Alluxio says of a file.
-    monkeypatch.setattr(LocalFiles, "in_memory", in_memory)
-    monkeypatch.setattr(CompareOperator, "_ask_store", lambda compare: 1)
-    assert world.compare() == []
+    kept(0, "1 worker(s) of Alluxio are away and may bring them back; if not, `python -m logical_warehouse tables drop")
     (told,) = {told.partition(" is lost, ")[2] for told in RecordingNotifier.told}
-    assert "1 worker(s) of Alluxio are away and may bring them back; if not, `python -m logical_warehouse" in told
-    assert (world.store / "snapshots" / "cards" / "metadata").exists()
-    assert not world.under_way("cards")
-
-    monkeypatch.setattr(CompareOperator, "_ask_store", lambda compare: 0)
-    assert [run["conf"]["as_of"] for run in world.compare()] == list(reversed(DAYS))
+    assert "1 worker(s) of Alluxio are away" in told
+    # Alluxio has forgotten the worker.
+    up["lost workers"] = 0
+    kept(40, "a worker of Alluxio may come back and bring them; if none has by 2013-07-01T01:00:00Z", "is 1h), ")
+    # Its master was started again, and does not know who is missing.
+    up["seconds"] = 60.0
+    kept(61, "if none has by 2013-07-01T02:00:00Z")
+    up["seconds"] = 3600.0
+    with at(noticed.add(minutes=120)):
+        assert [run["conf"]["as_of"] for run in world.compare()] == list(reversed(DAYS))
     assert world.under_way("cards")
     assert [path.name for path in (world.store / "snapshots").iterdir()] == ["accounts"]
+
+
+def test_a_table_whose_metadata_come_back_is_not_removed_at_their_next_loss(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish("cards", *DAYS)
+    monkeypatch.setattr(CompareOperator, "_ask_store", lambda compare: StoreHealth(1, 1, 1, 0, 1e6))
+    noticed = pendulum.datetime(2013, 7, 1, tz="UTC")
+    for minutes, is_lost in ((0, True), (50, False), (90, True), (140, True)):
+        with pytest.MonkeyPatch.context() as patch, at(noticed.add(minutes=minutes)):
+            if is_lost:
+                world.lose_metadata_of("cards", patch)
+            assert world.compare() == []
+    assert "if none has by 2013-07-01T02:30:00Z" in world.marks("cards")[DAYS[0]]
+    assert (world.store / "snapshots" / "cards" / "metadata").exists()
+
+
+def test_a_table_with_damaged_metadata_is_told_of_and_the_others_are_looked_at(world: World) -> None:
+    for table in ("cards", "accounts"):
+        world.publish(table, *DAYS)
+    (world.store / "snapshots" / "accounts" / "metadata" / "v2.metadata.json").write_text("{")
+    world.hold("cards", *DAYS[:2])
+    for _ in range(2):
+        assert [run["conf"]["as_of"] for run in world.compare()] == [DAYS[2]]
+    damaged, lost = RecordingNotifier.told
+    assert damaged.startswith("table accounts: its metadata in the store cannot be read, so that nobody knows what")
+    assert lost.startswith(f"table cards as of {DAYS[2]} is lost")
+    assert (world.marks("accounts"), list(world.marks("cards"))) == ({}, [DAYS[2]])
+
+
+def test_a_late_snapshot_is_told_of_once_and_again_when_the_next_is_late(world: World, tmp_path: Path) -> None:
+    world.plan(tmp_path, MANIFEST.replace("column: opened}}}}", "column: opened}}}}, freshness: 2h"))
+    late = "table accounts as of 2013-06-03 is late: it was to be published by 2013-06-04T02:00:00Z (freshness 2h in"
+    world.publish("accounts", *DAYS[:2])
+    with at(pendulum.datetime(2013, 6, 4, 1, 59, tz="UTC")):
+        world.compare()
+    assert RecordingNotifier.told == []
+    for minute in (1, 16):
+        with at(pendulum.datetime(2013, 6, 4, 2, minute, tz="UTC")):
+            world.compare()
+    assert [told.startswith(late) for told in RecordingNotifier.told] == [True]
+    assert "see the runs of snapshot_accounts" in RecordingNotifier.told[0]
+    world.publish("accounts", DAYS[2])
+    world.hold("accounts", *DAYS)
+    with at(pendulum.datetime(2013, 6, 4, 3, tz="UTC")):
+        world.compare()
+    assert world.variables[TOLD_VARIABLE] == "[]"
+    with at(pendulum.datetime(2013, 6, 5, 3, tz="UTC")):
+        world.compare()
+    assert "as of 2013-06-04 is late" in RecordingNotifier.told[1] and len(RecordingNotifier.told) == 2
 
 
 def test_a_run_that_failed_is_followed_by_another(world: World) -> None:

@@ -106,7 +106,7 @@ class Checks:
             LocalFiles(),
             self.promises,
             is_live=lambda one: one.run_id not in self.ended,
-            ask_health=lambda: StoreHealth(100 * MIB, self.free, 1, 0),
+            ask_health=lambda: StoreHealth(100 * MIB, self.free, 1, 0, 60),
             pause=paused,
         ).reserve("flights", own, "flights")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from logical_warehouse.intervals import Schedule, ScheduleError
-from logical_warehouse.manifest.section import Positive, Section, refusal
+from logical_warehouse.manifest.section import Duration, Positive, Section, refusal
 from logical_warehouse.manifest.spark import ScalarMap
 
 
@@ -27,6 +28,9 @@ class Monitor(Section):
     """Cron expression of five fields or preset, in UTC: when to look."""
     repair: bool = True
     """Whether lost snapshots are captured again where their history allows it."""
+    wait_for_workers: Duration = datetime.timedelta(hours=1)
+    """How long a table whose metadata are lost is left as it is, before what remains of it is removed and captured
+    again: a worker of Alluxio that comes back in this time brings them with it."""
     at_once: Positive = 2
     """Most runs that repair at the same time; the Airflow pool `warehouse-repair` has this size."""
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
-from warehouse.failures import PermanentError
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
 from warehouse.spec_json import SpecError, from_json, to_json
 
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
     Decision,
-    Held,
     Publication,
     Published,
     Repair,
@@ -33,9 +32,9 @@ from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
-from logical_warehouse.store_contents import NotAvro, held_in, remove_unreadable
+from logical_warehouse.store_contents import held_in, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
-from logical_warehouse.store_health import ask_alluxio
+from logical_warehouse.store_health import StoreHealth, ask_alluxio
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,6 +55,15 @@ class Problem:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one look found of a table. ``before``: the marks of the look before; ``unreadable_since``: as in those."""
+
+    before: LostMarks
+    losses: tuple[Publication, ...]
+    unreadable_since: str
+
+
 class CompareOperator(BaseOperator):
     """Finds lost and late snapshots; returns the runs that bring lost ones back, for the task that starts them.
 
@@ -72,12 +80,13 @@ class CompareOperator(BaseOperator):
         # The events first: what is published or ended between the two looks is then no loss.
         published = self._published(context)
         files = store_files(self.plan.store)
-        lost_workers = self._ask_store()
-        losses, found = self._losses(files, published)
-        unreadable = {table: why for table in found if (why := self._removed(files, table, lost_workers)) is not None}
+        health = self._ask_store()
+        looks, damaged = self._look(files, published, now)
+        unreadable = {table: why for table, look in looks.items() if (why := self._left(files, look, health, now))}
+        losses = {table: look.losses for table, look in looks.items()}
         remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now)
-        self._mark(files, losses, remedies, now)
-        self._tell(context, [*_lost_problems(losses, remedies), *self._late_problems(published, now)])
+        self._mark(files, looks, unreadable, remedies, now)
+        self._tell(context, [*damaged, *_lost_problems(losses, remedies), *self._late_problems(published, now)])
         if runs:
             ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, 1)
         self.log.info(
@@ -88,15 +97,15 @@ class CompareOperator(BaseOperator):
         )
         return runs
 
-    def _ask_store(self) -> int:
-        """How many workers of the store are away.
+    def _ask_store(self) -> StoreHealth | None:
+        """How Alluxio is; None for another store, which loses nothing by itself.
 
-        :raises RetryableError: all of them: all would seem lost, and nothing could be captured again.
+        :raises RetryableError: all workers are away: all would seem lost, and nothing could be captured again.
         """
         store = self.plan.store
         if store.web is None:
-            return 0
-        return ask_alluxio(store.uri, store.web, memory_only=store.memory_only).lost_workers
+            return None
+        return ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
 
     def _published(self, context: Context) -> dict[str, Published]:
         found = {}
@@ -105,37 +114,54 @@ class CompareOperator(BaseOperator):
             found[asset.name] = publications((event.partition_key, event.extra) for event in events)
         return found
 
-    def _losses(
-        self, files: StoreFiles, published: Mapping[str, Published]
-    ) -> tuple[dict[str, tuple[Publication, ...]], list[str]]:
-        """What each table has lost; and those whose own metadata are lost."""
-        folder = tables_path(self.plan.store)
-        losses, unreadable = {}, []
+    def _look(
+        self, files: StoreFiles, published: Mapping[str, Published], now: pendulum.DateTime
+    ) -> tuple[dict[str, Look], list[Problem]]:
+        """What each published table has lost; of those with damaged metadata nothing is known, and people are told."""
+        store = self.plan.store
+        looks, damaged = {}, []
         for table in (table for group in self.plan.groups for table in group.tables):
-            if published[table.name].newest:
-                held = self._held(files, folder, table.name)
-                losses[table.name] = lost(published[table.name], held, table.retention)
-                if held.unreadable:
-                    unreadable.append(table.name)
-        return losses, unreadable
+            if not published[table.name].newest:
+                continue
+            try:
+                held = held_in(files, tables_path(store), table.name)
+            except ValueError as error:  # NotAvro, or JSON that is none
+                damaged.append(_damaged(table.name, error))
+                continue
+            before = _marks(files, path_in(marks_path(store.uri, store.namespace, table.name)), table.name)
+            since = (before.unreadable_since or utc_text(now)) if held.unreadable else ""
+            looks[table.name] = Look(before, lost(published[table.name], held, table.retention), since)
+        return looks, damaged
 
-    def _removed(self, files: StoreFiles, table: str, lost_workers: int) -> str | None:
-        """Remove what is left of a table whose metadata are lost; if not, why it is left to somebody to do that."""
-        command = f"python -m logical_warehouse tables drop {table}"
-        by_hand = f"`{command}` removes what is left, and the monitor then has it captured again"
+    def _left(self, files: StoreFiles, look: Look, health: StoreHealth | None, now: pendulum.DateTime) -> str:
+        """Remove what is left of a table whose metadata are lost; or why that is left where it is, until when.
+
+        Neither the listing nor the lost workers that Alluxio knows prove that metadata are gone for good: it forgets
+        workers that are away, and knows none that has not come back since its master was started.
+        """
+        if not look.unreadable_since:
+            return ""
+        table, wait = look.before.table, self.plan.wait_for_workers
+        by_hand = (
+            f"`python -m logical_warehouse tables drop {table}` removes what is left, and the monitor then has it "
+            "captured again"
+        )
         if not self.plan.repair:
             return by_hand
-        if lost_workers:
-            return f"{lost_workers} worker(s) of Alluxio are away and may bring them back; if not, {by_hand}"
+        if health is not None and health.lost_workers:
+            return f"{health.lost_workers} worker(s) of Alluxio are away and may bring them back; if not, {by_hand}"
+        removed_at = pendulum.instance(datetime.fromisoformat(look.unreadable_since)) + wait
+        if health is not None:
+            removed_at = max(removed_at, now - timedelta(seconds=health.up_seconds) + wait)
+        if now < removed_at:
+            return (
+                f"a worker of Alluxio may come back and bring them; if none has by {utc_text(removed_at)} "
+                f"(monitor.wait_for_workers in the manifest is {duration_text(wait)}), the monitor removes what is "
+                f"left and has it captured again; until then, {by_hand} at once"
+            )
         remove_unreadable(files, tables_path(self.plan.store), table)
         self.log.warning("table %s had lost its metadata; what was left of it was removed from the store", table)
-        return None
-
-    def _held(self, files: StoreFiles, folder: str, table: str) -> Held:
-        try:
-            return held_in(files, folder, table)
-        except NotAvro as error:
-            raise PermanentError(f"A manifest of table {table} in the store cannot be read: {error}.") from error
+        return ""
 
     def _remedies(
         self,
@@ -163,16 +189,15 @@ class CompareOperator(BaseOperator):
     def _mark(
         self,
         files: StoreFiles,
-        losses: Mapping[str, tuple[Publication, ...]],
+        looks: Mapping[str, Look],
+        unreadable: Collection[str],
         remedies: Mapping[tuple[str, str], Decision],
         now: pendulum.DateTime,
     ) -> None:
         """Write the marks of each table where they changed."""
         store = self.plan.store
-        for table, of_table in losses.items():
-            path = path_in(marks_path(store.uri, store.namespace, table))
-            before = _marks(files, path, table)
-            noticed = {(mark.as_of, mark.published_at): mark.noticed_at for mark in before.marks}
+        for table, look in looks.items():
+            noticed = {(mark.as_of, mark.published_at): mark.noticed_at for mark in look.before.marks}
             marks = LostMarks(
                 table,
                 tuple(
@@ -184,11 +209,12 @@ class CompareOperator(BaseOperator):
                         remedies[table, one.as_of].under_way,
                         one.end,
                     )
-                    for one in of_table
+                    for one in look.losses
                 ),
+                look.unreadable_since if table in unreadable else "",
             )
-            if marks != before:
-                files.write(path, to_json(marks).encode())
+            if marks != look.before:
+                files.write(path_in(marks_path(store.uri, store.namespace, table)), to_json(marks).encode())
 
     def _late_problems(self, published: Mapping[str, Published], now: pendulum.DateTime) -> list[Problem]:
         found = []
@@ -223,6 +249,15 @@ def assets_of(plan: MonitorPlan) -> list[Asset]:
     """The assets of all tables, in the manifest's order."""
     tables = (table.name for group in plan.groups for table in group.tables)
     return [Asset(name=name, uri=asset_uri(plan.store, name)) for name in tables]
+
+
+def _damaged(table: str, error: ValueError) -> Problem:
+    return Problem(
+        f"damaged {table}",
+        f"table {table}: its metadata in the store cannot be read, so that nobody knows what it has lost: {error}; "
+        f"remove the table (take it out of the manifest, `python -m logical_warehouse tables drop {table}`, put it "
+        "back), and run its dates again",
+    )
 
 
 def _lost_problems(

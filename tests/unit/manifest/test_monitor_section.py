@@ -35,6 +35,7 @@ def test_without_a_section_the_monitor_looks_every_quarter_of_an_hour_and_repair
     monitor = make_plan(manifest).monitor
     assert monitor is not None
     assert (monitor.schedule.cron, monitor.repair, monitor.at_once) == ("*/15 * * * *", True, 2)
+    assert monitor.wait_for_workers == timedelta(hours=1)
 
 
 def test_the_pool_of_repairs_counts_those_that_wait(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_monitor_with_a_problem_is_none_and_leaves_the_tables_standing(tmp_pat
     loaded = load(tmp_path, "monitor: {schedule: often, repiar: false}\n")
     assert messages(loaded) == [
         "7: monitor.schedule: 'often' has 1 fields, not the five of a cron expression",
-        "7: monitor.repiar: unknown key; did you mean 'repair'? allowed: schedule, repair, at_once",
+        "7: monitor.repiar: unknown key; did you mean 'repair'? allowed: schedule, repair, wait_for_workers, at_once",
     ]
     assert loaded.manifest is not None
     plan = make_plan(loaded.manifest)
