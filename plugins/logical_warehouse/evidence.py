@@ -88,7 +88,8 @@ def _evidence(arguments: argparse.Namespace) -> int:
     )
     found = gather(manifest, arguments.table, as_of, history)
     if arguments.audit_log is not None:
-        part = f"/data/{AS_OF_COLUMN}={as_of}/" if found.record and found.record.history == "interval" else "/data/"
+        # An interval's files lie in folders of the tries that wrote them; those of a whole state carry no date.
+        part = f"/{AS_OF_COLUMN}={as_of}/" if found.record and found.record.history == "interval" else "/data/"
         folder = f"{tables_path(plan.store)}/{arguments.table}"
         found = dataclasses.replace(found, readers=readers(log_lines(arguments.audit_log), folder, part))
     if arguments.json:

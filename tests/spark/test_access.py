@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from logical_warehouse.audit_log import log_lines, readers
+from logical_warehouse.audit_log import Reader, log_lines, readers
 from logical_warehouse.store_files import AlluxioFiles, path_in
 from pyspark.sql import SparkSession
 from warehouse.access_failures import NotAllowed, NotLimited
@@ -13,6 +13,7 @@ from warehouse.access_spec import AccessSpec
 from warehouse.failures import PermanentError
 from warehouse.lost_marks import BeingRepaired, LostMark, LostMarks, marks_path
 from warehouse.reading import UnknownTable, read_as_of, read_latest
+from warehouse.retention import AS_OF_COLUMN
 from warehouse.spark_conf import spark_conf
 from warehouse.spec_json import to_json
 from warehouse.store_files import write_text
@@ -75,10 +76,14 @@ def test_a_member_reads_and_an_outsider_does_not(runs: Runs, alluxio: Alluxio) -
         assert files_of(alluxio, "ana").read(path)
         with pytest.raises(PermanentError, match="does not let the user 'mallory'"):
             files_of(alluxio, "mallory").read(path)
-    asked = readers(log_lines(alluxio.audit_log), path_in(table_folder(runs.store, "events")), "/data/")
-    by_user = {reader.user: reader for reader in asked}
-    assert by_user["ana"].allowed > 0 and by_user["ana"].refused == 0
-    assert by_user["mallory"].allowed == 0 and by_user["mallory"].refused > 0
+
+    def asked(day: str) -> dict[str, Reader]:
+        lines, folder = log_lines(alluxio.audit_log), path_in(table_folder(runs.store, "events"))
+        return {reader.user: reader for reader in readers(lines, folder, f"/{AS_OF_COLUMN}={day}/")}
+
+    assert asked(DAY)["ana"].allowed > 0 and asked(DAY)["ana"].refused == 0
+    assert asked(DAY)["mallory"].allowed == 0 and asked(DAY)["mallory"].refused > 0
+    assert "ana" not in asked("2013-06-02")
     assert "note 7" not in alluxio.audit_log.read_text()
 
 

@@ -21,18 +21,21 @@ def line(second: int, user: str, path: str, *, command: str = "getFileInfo", all
 
 
 def test_readers_of_one_date() -> None:
-    day, other = (f"{FOLDER}/data/_as_of=2013-06-0{number}/1.parquet" for number in (1, 2))
+    # As seen in the store: a folder of the try that wrote the file, or of `forget`, which wrote it anew.
+    day = f"{FOLDER}/data/run_3f9ac1d2_try1/_as_of=2013-06-01/00000-4-0d-00001.parquet"
+    again = f"{FOLDER}/data/forgetting_5577006791947779410/_as_of=2013-06-01/00000-4-0d-00001.parquet"
+    other = f"{FOLDER}/data/run_3f9ac1d2_try1/_as_of=2013-06-02/00000-4-0d-00001.parquet"
     lines = [
         line(1, "ana,analysts", day),
         line(2, "mallory,", f"{FOLDER}/metadata/version-hint.text", allowed=False),
         line(3, "ana,analysts", other),
-        line(4, "ana,analysts", day),
+        line(4, "ana,analysts", again),
         line(5, "aron,auditors", other),
-        line(6, "aron,auditors", "/warehouse/snapshots/orders_of_others/data/_as_of=2013-06-01/2.parquet"),
+        line(6, "aron,auditors", "/warehouse/snapshots/orders_of_others/data/run_3f9ac1d2_try1/_as_of=2013-06-01/2.parquet"),
         line(7, "jobs,jobs", day, command="completeFile"),
         "something else\n",
     ]
-    assert readers(lines, FOLDER, "/data/_as_of=2013-06-01/") == (
+    assert readers(lines, FOLDER, "/_as_of=2013-06-01/") == (
         Reader("ana", 2, 0, "2026-11-25T10:01:01,754", "2026-11-25T10:01:04,754"),
         Reader("mallory", 0, 1, "2026-11-25T10:01:02,754", "2026-11-25T10:01:02,754"),
     )

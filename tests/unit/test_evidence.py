@@ -241,8 +241,17 @@ def test_the_command_reads_an_audit_log(
     path.write_text(MANIFEST.format(store="/dev/shm/none"))
     log.write_text(
         "2013-06-02T10:00:00,000 succeeded=true\tallowed=true\tugi=ana,analysts (AUTH=SIMPLE)\tip=/127.0.0.1:1\t"
-        "cmd=getFileInfo\tsrc=/dev/shm/none/snapshots/orders/data/1.parquet\tdst=null\n"
+        f"cmd=getFileInfo\tsrc=/dev/shm/none/snapshots/orders/data/run_1f_try1/_as_of={DAY}/1.parquet\tdst=null\n"
     )
-    monkeypatch.setattr(evidence, "ask_airflow", lambda *arguments: AirflowHistory())
-    assert main(["evidence", "orders", DAY, "--audit-log", str(log), "--manifest", str(path)]) == 1  # never published
-    assert "ana: 1 requests, 2013-06-02T10:00:00,000 to 2013-06-02T10:00:00,000" in capsys.readouterr().out
+    histories = {"orders": AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))}
+    monkeypatch.setattr(evidence, "ask_airflow", lambda uri, table, *others: histories.pop(table, AirflowHistory()))
+    arguments = ["evidence", "orders", DAY, "--audit-log", str(log), "--manifest", str(path)]
+    for code in (0, 1):  # of that interval; of a date that was never published, all files of the table
+        assert main(arguments) == code
+        assert "ana: 1 requests, 2013-06-02T10:00:00,000 to 2013-06-02T10:00:00,000" in capsys.readouterr().out
+    histories["orders"] = AirflowHistory(
+        (PublishedEvent("", "snapshot_orders", "r", dataclasses.replace(record(), as_of="2013-06-02")),)
+    )
+    arguments[2] = "2013-06-02"
+    assert main(arguments) == 0
+    assert "nobody asked for its files" in capsys.readouterr().out
