@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import re
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from warehouse.host_memory import (
     folder_findings,
     java_findings,
     swap_findings,
+    system_property,
     temporary_folder,
 )
 
@@ -32,6 +34,9 @@ SERVERS = {
     "org.apache.spark.executor.CoarseGrainedExecutorBackend": "Spark executor",
 }
 """Main classes of the processes through which rows go."""
+ALLUXIO_WORKER = SERVERS["alluxio.worker.AlluxioWorker"]
+TIER = "alluxio.worker.tieredstore.level0.dirs.path"
+SITE_FILE = "alluxio-site.properties"
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ def host_lines(kernel: Kernel, named: dict[str, list[str]]) -> Iterator[Line]:
     for pid, name in servers:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             yield from _server_lines(kernel, pid, f"{name} (process {pid})")
+            if name == ALLUXIO_WORKER:
+                yield from _tier_lines(kernel, pid, f"{name} (process {pid})", named=bool(named.get("tier")))
     if not servers:
         pattern = kernel.core_pattern()
         yield Line("core dumps", f"no server runs to look at; kernel.core_pattern is {pattern}")
@@ -97,6 +104,41 @@ def _server_lines(kernel: Kernel, pid: int, what: str) -> Iterator[Line]:
     temporary = temporary_folder(options)
     found = folder_findings(kernel, "", "java.io.tmpdir", [temporary])
     yield _line(f"java.io.tmpdir of the {what}", found, f"{temporary} on {kernel.file_system(temporary)}")
+
+
+def _tier_lines(kernel: Kernel, pid: int, what: str, *, named: bool) -> Iterator[Line]:
+    """The tier that a worker of Alluxio really has, whatever was named."""
+    kernel = dataclasses.replace(kernel, seen_by=pid)
+    with contextlib.suppress(PermissionError):  # which another line says
+        if folders := _tier_of(kernel, pid):
+            for folder in folders:
+                found = folder_findings(kernel, "", "tier", [folder])
+                yield _line(f"tier of the {what}", found, f"{folder} on {kernel.file_system(folder)}")
+            return
+    if not named:
+        yield Line(f"tier of the {what}", "not known", f"its folder by --tier ({TIER})")
+
+
+def _tier_of(kernel: Kernel, pid: int) -> list[str]:
+    """Folders of a worker's tier, as Alluxio finds them: by an option of its JVM, else in the first site file that is
+    there. None where neither says so in plain text."""
+    options = kernel.java_options(pid)
+    value = system_property(options, TIER)
+    if value is None:
+        home = system_property(options, "alluxio.home")
+        conf = system_property(options, "alluxio.conf.dir") or (f"{home}/conf" if home else "")
+        defaults = f"{conf},{kernel.environment(pid).get('HOME', '')}/.alluxio,/etc/alluxio"
+        for folder in (system_property(options, "alluxio.site.conf.dir") or defaults).split(","):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                value = _property(kernel.text_of(f"{folder}/{SITE_FILE}"), TIER)
+                break
+    return [] if value is None or "${" in value else [folder for folder in value.split(",") if folder]
+
+
+def _property(text: str, name: str) -> str | None:
+    """The last value of a name in a file of Java properties."""
+    found = re.findall(rf"^[ \t]*{re.escape(name)}[ \t]*[=: \t][ \t]*(\S*)", text, re.MULTILINE)
+    return found[-1] if found else None
 
 
 def _line(what: str, findings: Sequence[DiskFinding], otherwise: str) -> Line:

@@ -31,7 +31,12 @@ CLUSTER = {
 TIER_FOLDERS = "alluxio.worker.tieredstore.level0.dirs.path"
 TIERS = "the level of alluxio.worker.tieredstore"
 UNDER_STORE = "alluxio.master.mount.table.root.ufs"
-CLIENT = ("alluxio.user.file.writetype.default", "alluxio.user.client.cache.enabled")
+CLIENT = (
+    "alluxio.user.file.writetype.default",
+    "alluxio.user.file.persist.on.rename",
+    "alluxio.user.client.cache.enabled",
+)
+"""Those of them that a client may set for itself."""
 MEMORY_TIER = "MEM"
 
 

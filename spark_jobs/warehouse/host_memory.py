@@ -55,8 +55,19 @@ class Kernel:
 
     def is_folder(self, path: str | Path) -> bool:
         """Whether ``path`` is a folder."""
+        return self._seen(path).is_dir() if Path(path).is_absolute() else Path(path).is_dir()
+
+    def text_of(self, path: str) -> str:
+        """Contents of a text file, by its absolute path. :raises OSError: there is none, or it may not be read."""
+        return self._seen(path).read_text(encoding="utf-8", errors="replace")
+
+    def environment(self, pid: int) -> dict[str, str]:
+        """Environment variables with which a process was started."""
+        return dict(one.split("=", 1) for one in self._texts(pid, "environ") if "=" in one)
+
+    def _seen(self, path: str | Path) -> Path:
         root = Path("/") if self.seen_by == "self" else self.proc / str(self.seen_by) / "root"
-        return (root / str(path).lstrip("/")).is_dir() if Path(path).is_absolute() else Path(path).is_dir()
+        return root / str(path).lstrip("/")
 
     def swap_devices(self) -> tuple[str, ...]:
         """Files and partitions that memory is swapped to; compressed memory (zram without a disk behind) is none."""
@@ -79,7 +90,7 @@ class Kernel:
 
     def java_options(self, pid: int) -> tuple[str, ...]:
         """Options of a JVM in the order in which they take effect; the last of a name counts."""
-        environment = dict(one.split("=", 1) for one in self._texts(pid, "environ") if "=" in one)
+        environment = self.environment(pid)
         before = [option for name in OPTION_VARIABLES for option in environment.get(name, "").split()]
         return (*before, *self._texts(pid, "cmdline"), *environment.get("_JAVA_OPTIONS", "").split())
 
@@ -192,7 +203,12 @@ def event_log_findings(kernel: Kernel, where: str, setting: Callable[[str, str],
 
 def temporary_folder(options: Sequence[str]) -> str:
     """``java.io.tmpdir`` of a JVM with these options."""
-    return _last(options, "-Djava.io.tmpdir=") or "/tmp"  # noqa: S108 - Java's own default
+    return system_property(options, "java.io.tmpdir") or "/tmp"  # noqa: S108 - Java's own default
+
+
+def system_property(options: Sequence[str], name: str) -> str | None:
+    """A system property of a JVM with these options."""
+    return _last(options, f"-D{name}=")
 
 
 def stop_core_dumps(pid: int = 0) -> None:

@@ -35,8 +35,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DRIVER = "driver"
-ALLUXIO_CLIENT = {"alluxio.user.file.writetype.default": "MUST_CACHE", "alluxio.user.client.cache.enabled": "false"}
-"""What the store's client must be set to; the second is a cache of pages on the client's own disk."""
+ALLUXIO_CLIENT = {
+    "alluxio.user.file.writetype.default": "MUST_CACHE",
+    # Iceberg renames every metadata file into its place.
+    "alluxio.user.file.persist.on.rename": "false",
+    # A cache of pages on the client's own disk.
+    "alluxio.user.client.cache.enabled": "false",
+}
+"""What the store's client must be set to."""
 
 
 def ensure_memory_only(session: SparkSession, store: StoreSpec) -> frozenset[str]:
@@ -84,7 +90,7 @@ def _store_findings(session: SparkSession, store: StoreSpec) -> Iterator[DiskFin
             configuration = session._jsc.hadoopConfiguration()
             for name, needed in ALLUXIO_CLIENT.items():
                 value = configuration.get(name)
-                # Alluxio's own default of the second is what is needed; the first's is not.
+                # Alluxio's own default is what is needed, but for the write type.
                 if value != needed and not (value is None and needed == "false"):
                     yield DiskFinding(DRIVER, f"spark.hadoop.{name}", value or "not set", needed)
         case _:

@@ -104,12 +104,14 @@ def test_what_the_manifest_may_not_set_for_spark() -> None:
     disk = Kernel().file_system("/etc")
     wrong = {
         "spark.hadoop.alluxio.user.file.writetype.default": "CACHE_THROUGH",
+        "spark.hadoop.alluxio.user.file.persist.on.rename": "true",
         "spark.hadoop.alluxio.user.client.cache.enabled": "true",
         "spark.local.dir": "/dev/shm,/etc",
         "spark.executor.extraJavaOptions": "-XX:+HeapDumpOnOutOfMemoryError",
     }
     assert [str(finding) for finding in spark_findings(URI, properties | wrong)] == [
         "spark.conf: spark.hadoop.alluxio.user.file.writetype.default is CACHE_THROUGH, needed: MUST_CACHE",
+        "spark.conf: spark.hadoop.alluxio.user.file.persist.on.rename is true, needed: false",
         "spark.conf: spark.hadoop.alluxio.user.client.cache.enabled is true, needed: false",
         f"spark.conf: spark.local.dir is /etc on {disk}, needed: a folder on tmpfs or ramfs",
         "spark.conf: -XX:HeapDumpOnOutOfMemoryError in spark.executor.extraJavaOptions is on, needed: "
@@ -145,18 +147,16 @@ def test_which_host_is_this() -> None:
     assert not is_this_host("192.0.2.1") and not is_this_host(None) and not is_this_host("no-such-host.invalid")
 
 
-def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:
+def proc_folder(tmp_path: Path, commands: dict[str, str], root: str = "/") -> Path:
+    """As the kernel shows processes with these command lines."""
     proc = tmp_path / "proc"
-    for pid, command in (
-        ("7", "java -cp x alluxio.worker.AlluxioWorker"),
-        ("8", "grep alluxio.worker.AlluxioWorker x"),
-    ):
+    for pid, command in commands.items():
         (proc / pid).mkdir(parents=True)
         (proc / pid / "cmdline").write_bytes(command.encode().replace(b" ", b"\0" if pid == "7" else b" ") + b"\0")
         (proc / pid / "environ").write_bytes(b"")
         (proc / pid / "cwd").symlink_to("/")
-        (proc / pid / "mounts").write_text("/dev/sda1 / ext4 rw 0 0\n")
-        (proc / pid / "root").symlink_to("/")
+        (proc / pid / "mounts").write_text("/dev/sda1 / ext4 rw 0 0\ntmpfs /mnt/ramdisk tmpfs rw 0 0\n")
+        (proc / pid / "root").symlink_to(root)
         (proc / pid / "limits").write_text(
             "Max core file size        unlimited            unlimited            bytes\n"
         )
@@ -164,6 +164,12 @@ def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:
     (proc / "self" / "mounts").write_text("/dev/sda1 / ext4 rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n")
     (proc / "sys/kernel").mkdir(parents=True)
     (proc / "sys/kernel/core_pattern").write_text("core\n")
+    return proc
+
+
+def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:
+    commands = {"7": "java -cp x alluxio.worker.AlluxioWorker", "8": "grep alluxio.worker.AlluxioWorker x"}
+    proc = proc_folder(tmp_path, commands)
     worker = "Alluxio worker (process 7)"
     assert list(host_lines(Kernel(proc), {"tier": ["/dev/shm", "/etc"]})) == [
         Line("tier /dev/shm", "tmpfs"),
@@ -177,6 +183,38 @@ def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:
         ),
         Line(f"java.io.tmpdir of the {worker}", "/tmp on ext4", "a folder on tmpfs or ramfs"),
     ]
+
+
+ON_DISK, UNKNOWN = ("/data on ext4", "a folder on tmpfs or ramfs"), ("not known", f"its folder by --tier ({FOLDERS})")
+
+
+@pytest.mark.parametrize(
+    ("options", "site", "found"),
+    [
+        ("", "", [UNKNOWN]),
+        (f"-D{FOLDERS}=/mnt/ramdisk", "", [("/mnt/ramdisk on tmpfs", "")]),
+        (f"-D{FOLDERS}=/mnt/ramdisk,/data", "", [("/mnt/ramdisk on tmpfs", ""), ON_DISK]),
+        (f"-D{FOLDERS}=/mnt/ramdisk", f"{FOLDERS}=/data", [("/mnt/ramdisk on tmpfs", "")]),
+        ("-Dalluxio.home=/opt/alluxio", f"a=b\n {FOLDERS} = /data\n", [ON_DISK]),
+        ("-Dalluxio.site.conf.dir=/nowhere,/opt/alluxio/conf", f"{FOLDERS}: /data", [ON_DISK]),
+        ("-Dalluxio.conf.dir=/opt/alluxio/conf", f"#{FOLDERS}=/data", [UNKNOWN]),
+        ("-Dalluxio.home=/opt/alluxio", f"{FOLDERS}=${{alluxio.work.dir}}/x", [UNKNOWN]),
+    ],
+)
+def test_check_host_finds_the_tier_of_a_worker_that_nobody_named(
+    tmp_path: Path, options: str, site: str, found: list[tuple[str, str]]
+) -> None:
+    root = tmp_path / "root"
+    for folder in ("opt/alluxio/conf", "mnt/ramdisk", "data"):
+        (root / folder).mkdir(parents=True)
+    (root / "opt/alluxio/conf/alluxio-site.properties").write_text(site)
+    command = " ".join(["java", *options.split(), "alluxio.worker.AlluxioWorker"])
+    kernel = Kernel(proc_folder(tmp_path, {"7": command}, str(root)))
+    tier = "tier of the Alluxio worker (process 7)"
+    lines = [line for line in host_lines(kernel, {"tier": []}) if line.what == tier]
+    assert lines == [Line(tier, *one) for one in found]
+    named = [line for line in host_lines(kernel, {"tier": ["/dev/shm"]}) if line.what == tier]
+    assert named == [line for line in lines if line.value != "not known"]
 
 
 @pytest.mark.parametrize(("folder", "code"), [("/dev/shm", 0), ("/etc", 1)])
