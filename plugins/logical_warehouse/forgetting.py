@@ -10,8 +10,10 @@ import dataclasses
 import getpass
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from warehouse.clean_spec import CleanResult
 from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult
 
@@ -20,6 +22,7 @@ from logical_warehouse.evidence import planned
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import asset_uri, store_spec, training_dag_id
+from logical_warehouse.store_cleaning import active_runs, of_active, remove_tries
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 
 
@@ -69,8 +72,14 @@ def _forget(arguments: argparse.Namespace) -> int:
         print(json.dumps({**dataclasses.asdict(result), "models": [dataclasses.asdict(one) for one in seen]}, indent=2))
     else:
         print("\n".join(result_lines(result, seen)))
-    if result.under_way:
-        print(under_way_line(result), file=sys.stderr)
+    # In this order: a run that begins after the listing has nothing in the list.
+    active = active_runs() if result.left else ()
+    ended = tuple(name for name in result.left if not of_active(name, active))
+    if ended:
+        removed = remove_tries(plan, arguments.table, ended)
+        print(ended_line(arguments.table, ended, removed), file=sys.stderr)
+    if may_publish := sorted({*result.under_way, *result.left} - set(ended)):
+        print(under_way_line(arguments.table, may_publish), file=sys.stderr)
     return 0
 
 
@@ -95,9 +104,17 @@ def result_lines(result: ForgetResult, models: tuple[TrainedModel, ...]) -> list
     return lines
 
 
-def under_way_line(result: ForgetResult) -> str:
+def ended_line(table: str, ended: Sequence[str], removed: CleanResult) -> str:
+    """What was done about files of ended runs that no commit shows."""
+    return (
+        f"{table}: removed what ended runs had written and not published, which may have held such rows "
+        f"({', '.join(ended)}): {removed.files} file(s), {removed.bytes:,} bytes"
+    )
+
+
+def under_way_line(table: str, tries: Sequence[str]) -> str:
     """The warning of runs that had captured what they may still publish."""
     return (
-        f"{result.table}: runs were under way ({', '.join(result.under_way)}); those that read the source before the "
+        f"{table}: runs were under way ({', '.join(tries)}); those that read the source before the "
         "rows were deleted there may bring them back: run this again when they have ended"
     )

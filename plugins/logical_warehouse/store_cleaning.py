@@ -83,6 +83,20 @@ def _submit(plan: SnapshotPlan, asked: Sequence[Removal]) -> CleanResult:
     return result
 
 
+def remove_tries(plan: SnapshotPlan, table: str, tries: Sequence[str]) -> CleanResult:
+    """Remove what tries of ended runs left in a table.
+
+    :param tries: by the names of their run branches; listed before their runs were found to have ended.
+    :raises PermanentError: it was not done to the end.
+    """
+    return _submit(plan, [Removal(table, tuple(tries))])
+
+
+def of_active(name: str, active: Collection[RunSpec]) -> bool:
+    """Whether a try, by the name of its run branch, is of a run that is active."""
+    return any(run.try_of(name) is not None for run in active)
+
+
 def active_runs() -> list[RunSpec]:
     """Runs of all DAGs that Airflow has not ended."""
     from airflow.models.dagrun import DagRun
@@ -115,7 +129,7 @@ def useless(listed: Sequence[Left], folders: Sequence[str], active: Collection[R
     """Of what was listed, that of runs which are not active."""
     keys = {run.key for run in active}
     return Useless(
-        tuple(one for one in listed if not any(run.try_of(one.name) is not None for run in active)),
+        tuple(one for one in listed if not of_active(one.name, active)),
         tuple(folder for folder in folders if folder.rpartition("/")[2] not in keys),
         len(keys),
     )

@@ -39,7 +39,8 @@ class ForgetResult:
     """``keys``: different ones that were asked for. ``snapshots``: Iceberg snapshots that were rewritten.
 
     ``kept``: tags of trainings' inputs among them. ``dropped``: unpublished run branches, and replaced states kept for
-    readers in flight, that held such rows and are gone.
+    readers in flight, that held such rows and are gone. ``left``: tries of runs, ended ones and others, with data files
+    that no commit shows and that may hold such rows.
     """
 
     table: str
@@ -51,3 +52,4 @@ class ForgetResult:
     dropped: tuple[str, ...]
     under_way: tuple[str, ...]
     seconds: float
+    left: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 Nothing in the store is ever changed in place: what holds such rows is written anew without them, one commit moves every
 branch and tag (and writes the records) to what was written, and then the old files go, without a grace for readers.
-Ended before that commit, nothing has happened; after it, another run frees what is left. Run again, it finds nothing.
+Ended before that commit, nothing has happened, and the next one removes what was written; after it, the next one frees
+what is left. Run again, it finds nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from warehouse.forgotten import REPLACED, Forgotten, replaced_snapshots
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
 from warehouse.iceberg_tables import quoted, quoted_name
 from warehouse.jvm import jvm_of
+from warehouse.leftovers import LAST_REMOVAL, remove_leftovers, tries_with_leftovers
 from warehouse.publish import RETIRED_PREFIX, data_files
 from warehouse.records import records_of
 from warehouse.run_spec import RUN_PREFIX
@@ -119,14 +121,19 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
     with store_errors(job.store.uri, job.table):
         table = load_existing_table(session, job.store, job.table)
         under_way = tuple(sorted(name for name in reference_names(table) if name.startswith(RUN_PREFIX)))
-        work = _Forgetting(session, job, _keys(session, job, table, texts), at)
+        keys = _keys(session, job, table, texts)
+        # What a killed one had written without a commit.
+        remove_leftovers(session, job.store, job.table, lambda name: True, prefix=OWN_PREFIX)
+        work = _Forgetting(session, job, keys, at)
         try:
             result = commit_with_retries(work.try_once)
         except BaseException:
             work.delete_written(table)
             raise
         _free(session, job)
-    return replace(result, keys=len(texts), under_way=under_way, seconds=round(time.monotonic() - started, 3))
+        left = tries_with_leftovers(session, load_existing_table(session, job.store, job.table))
+    seconds = round(time.monotonic() - started, 3)
+    return replace(result, keys=len(texts), under_way=under_way, left=left, seconds=seconds)
 
 
 def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: set[str]) -> DataFrame:
@@ -153,11 +160,17 @@ class _Forgetting:
         self.at = at
         self.found: dict[Files, int] = {}
         self.written: dict[Files, Rewritten] = {}
+        self.last_removal: str | None = None
 
     def try_once(self) -> ForgetResult:
         """Look at what all branches and tags hold now, write what is not written yet, commit."""
         table = load_existing_table(self.session, self.job.store, self.job.table)
         is_interval = properties_of(table).get(HISTORY) == "interval"
+        if (last_removal := properties_of(table).get(LAST_REMOVAL, "")) != self.last_removal:
+            # Another command may be deleting what was written before: it takes it for that of a killed one.
+            self.delete_written(table)
+            self.written.clear()
+            self.last_removal = last_removal
         references: dict[int, list[str]] = {}
         for name in reference_names(table):
             references.setdefault(int(branch_head(table, name) or 0), []).append(name)
@@ -182,7 +195,7 @@ class _Forgetting:
         )
 
     def delete_written(self, table: Any) -> None:
-        """After a failure: nothing refers to these files."""
+        """Nothing refers to these files, or will."""
         for one in self.written.values():
             for file in one.files:
                 table.io().deleteFile(str(file.location()))

@@ -42,7 +42,8 @@ DAY_MILLIS = 86_400_000
 """Age of files without an owner that may go: Iceberg's own limit for files that nothing refers to."""
 
 LAST_REMOVAL = "warehouse.leftovers_removed_at"
-"""Property whose change is the commit of step 2."""
+"""Property whose change is the commit of step 2. Who keeps files of before that commit for a later one writes them
+anew: they may be among what is deleted."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,32 @@ class Removed:
 
 
 def remove_leftovers(
-    session: SparkSession, store: StoreSpec, table_name: str, is_dead: IsDead, *, ownerless: bool = False
+    session: SparkSession,
+    store: StoreSpec,
+    table_name: str,
+    is_dead: IsDead,
+    *,
+    ownerless: bool = False,
+    prefix: str = RUN_PREFIX,
 ) -> Removed:
     """Remove what the dead tries left in a table and nobody needs; what they published stays.
 
     A driver of such a try that lives on fails with ``BranchGone``.
 
     :param ownerless: also data files of no try; see :func:`ownerless_files`.
+    :param prefix: of the names of tries, and of their folders; another one than that of runs is for other writers,
+        which must heed :data:`LAST_REMOVAL`.
     """
+
+    def is_dead_try(name: str) -> bool:
+        return name.startswith(prefix) and is_dead(name)
+
     table = load_table(session, store.identifier(table_name))
     if table is None:
         return Removed()
     data = data_folder(table)
-    dead_folders = [folder for folder in folders_in(session, data) if _is_dead(folder, is_dead)]
-    dead_branches = _dead_branches(table, is_dead)
+    dead_folders = [folder for folder in folders_in(session, data) if is_dead_try(folder)]
+    dead_branches = _dead_branches(table, is_dead_try)
     if not dead_folders and not dead_branches and not ownerless:
         return Removed()
     listed = files_below(session, metadata_folder(table))
@@ -79,7 +92,9 @@ def remove_leftovers(
     if not dead_branches and listed.keys() <= referred_files(session, table):
         removed = Removed()
     else:
-        branches = commit_with_retries(lambda: _end_branches(load_existing_table(session, store, table_name), is_dead))
+        branches = commit_with_retries(
+            lambda: _end_branches(load_existing_table(session, store, table_name), is_dead_try)
+        )
         free_unreferenced(session, store, table_name)
         removed = replace(_delete(session, load_existing_table(session, store, table_name), listed), branches=branches)
         print(
@@ -107,6 +122,16 @@ def ownerless_files(session: SparkSession, table: Any) -> dict[str, StoredFile]:
     }
 
 
+def tries_with_leftovers(session: SparkSession, table: Any) -> tuple[str, ...]:
+    """Tries, dead ones and those that are writing, that have data files to which a loaded table does not refer."""
+    data, referred = data_folder(table), referred_files(session, table)
+    return tuple(
+        folder
+        for folder in folders_in(session, data)
+        if folder.startswith(RUN_PREFIX) and files_below(session, f"{data}/{folder}").keys() - referred
+    )
+
+
 def _end_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
     branches = _dead_branches(table, is_dead)
     transaction = table.newTransaction()
@@ -121,11 +146,7 @@ def _end_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
 
 
 def _dead_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
-    return tuple(sorted(name for name in reference_names(table) if _is_dead(name, is_dead)))
-
-
-def _is_dead(name: str, is_dead: IsDead) -> bool:
-    return name.startswith(RUN_PREFIX) and is_dead(name)
+    return tuple(sorted(name for name in reference_names(table) if is_dead(name)))
 
 
 def _delete(session: SparkSession, table: Any, listed: dict[str, StoredFile]) -> Removed:

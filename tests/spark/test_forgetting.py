@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 import warehouse.forgetting
 from warehouse.capture_failures import MissingColumn
+from warehouse.clean_spec import CleanJob, Removal
 from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
 from warehouse.forgetting import KeysOfAnotherType, NoKeys, forget
 from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.reading import ForgottenRows, read_again, read_as_of, read_input
+from warehouse.store_cleaning import clean_store
 from warehouse.stored_rows import branch_frame, read_back
 from warehouse.table_spec import TableSpec
 from warehouse.train_spec import InputSpec
 
 from tests.spark.runs import Runs
+from tests.spark.test_leftovers import Killed, die, killed_while_writing
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
 
@@ -138,6 +141,54 @@ def test_what_another_run_publishes_meanwhile_is_looked_at_too(
     monkeypatch.setattr(warehouse.forgetting, "end", late)
     assert [date.as_of for date in forget_ids(runs, tmp_path, [3]).dates] == DAYS[:2]
     assert 3 not in everywhere(runs) and runs.data_files() == runs.live_files()
+
+
+def test_what_killed_ones_had_written_and_not_committed_goes_too(
+    tmpfs_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmpfs_runs.events(DAYS[:2])
+    runs, table = tmpfs_runs, tmpfs_runs.table()
+    runs.publish(table, DAYS[0], grace=0)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(warehouse.forgetting, "end", die)
+        patch.setattr(warehouse.forgetting._Forgetting, "delete_written", lambda *_: None)
+        forget_ids(runs, tmp_path, [3])
+    killed_while_writing(runs, table, DAYS[1], "dead")
+    of_forget, of_run = sorted(runs.data_files() - runs.live_files())
+    assert "/data/forgetting_" in of_forget and "/data/run_" in of_run
+
+    result = forget_ids(runs, tmp_path, [3])
+    assert [date.rows for date in result.dates] == [1]
+    assert of_forget not in runs.data_files()
+    # Whether its run has ended is for the command to ask Airflow.
+    assert runs.data_files() - runs.live_files() == {of_run}
+    (dead,) = result.left
+    assert dead in of_run
+    clean_store(runs.session, CleanJob(runs.store, (Removal("events", result.left),), ""))
+    assert runs.data_files() == runs.live_files()
+    assert forget_ids(runs, tmp_path, [4]).left == ()
+
+
+def test_one_that_lives_while_another_takes_its_files_for_those_of_a_killed_one(
+    tmpfs_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmpfs_runs.events(DAYS[:1])
+    runs = tmpfs_runs
+    runs.publish(runs.table(), DAYS[0])
+    end, written = warehouse.forgetting.end, list[set[str]]()
+
+    def late(*arguments: object) -> None:
+        written.append({path for path in runs.data_files() if "/data/forgetting_" in path})
+        if len(written) == 1:
+            forget_ids(runs, tmp_path, [999])
+            assert not written[0] & runs.data_files()
+        end(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(warehouse.forgetting, "end", late)
+    assert [date.rows for date in forget_ids(runs, tmp_path, [3]).dates] == [1]
+    first, second = written
+    assert len(first) == len(second) == 1 and not first & second
+    assert everywhere(runs) == set(range(10)) - {3} and runs.data_files() == runs.live_files() == second
 
 
 @pytest.mark.parametrize(

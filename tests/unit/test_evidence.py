@@ -13,10 +13,11 @@ from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEv
 from logical_warehouse.audit_log import Reader
 from logical_warehouse.cli import main
 from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
-from logical_warehouse.forgetting import result_lines, under_way_line
+from logical_warehouse.forgetting import ended_line, result_lines, under_way_line
 from logical_warehouse.manifest import Manifest, load_manifest
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 from warehouse.access_spec import AccessSpec
+from warehouse.clean_spec import CleanResult
 from warehouse.forget_spec import ForgetResult, ForgottenDate
 from warehouse.forgotten import Forgotten
 from warehouse.snapshot_record import SnapshotRecord
@@ -212,7 +213,10 @@ def test_what_forgetting_says() -> None:
         "models trained on these dates:",
         "  churn as of 2013-06-01, run r7: not in the store (any more)",
     ]
-    assert "run_x_try1" in under_way_line(result)
+    assert "run_x_try1" in under_way_line("orders", ["run_x_try1"])
+    assert ended_line("orders", ["run_y_try2"], CleanResult((), 3, 4_000)).endswith(
+        "(run_y_try2): 3 file(s), 4,000 bytes"
+    )
     (nothing,) = result_lines(dataclasses.replace(result, dates=()), ())
     assert nothing.startswith("orders: no published snapshot has a row of the 3 keys")
 
