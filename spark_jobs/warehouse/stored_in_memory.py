@@ -6,11 +6,17 @@ Existence proves nothing: Alluxio lists files whose blocks are gone, and those t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
 
 from warehouse.copies import ensure_copies
 from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
-from warehouse.iceberg_api import load_existing_table
+from warehouse.iceberg_api import commit_with_retries, load_existing_table
+from warehouse.records import records_of
+from warehouse.spec_json import to_json
 from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
 
 if TYPE_CHECKING:
@@ -60,13 +66,32 @@ def in_memory_only(table: str, as_of: str, places: Sequence[FilePlace], *, enfor
 
 
 def verify_published(session: SparkSession, store: StoreSpec, record: SnapshotRecord) -> None:
-    """As :func:`verify_in_memory`, of the files that the commit of ``record`` added to those of its run branch."""
+    """As :func:`verify_in_memory`, of the files that the commit of ``record`` added to those of its run branch.
+
+    Where they are not in memory only, the published record says so from then on, whatever a later look finds.
+    """
     if record.iceberg_snapshot_id is None or not (store.memory_only or store.replication > 1):
         return
     table = load_existing_table(session, store, record.table)
     if table.snapshot(record.iceberg_snapshot_id) is not None:  # else another run has replaced and expired it
         files = metadata_files(table, record.iceberg_snapshot_id)
-        verify_in_memory(session, store, record.table, record.as_of, files)
+        try:
+            verify_in_memory(session, store, record.table, record.as_of, files)
+        except (FilesOnDisk, FilesNotInMemory):
+            with suppress(Py4JJavaError):  # the store may be broken enough to take no commit; the failure says more
+                _note_not_in_memory(session, store, record)
+            raise
+
+
+def _note_not_in_memory(session: SparkSession, store: StoreSpec, record: SnapshotRecord) -> None:
+    def change() -> None:
+        table = load_existing_table(session, store, record.table)
+        current = records_of(table).get(record.as_of)
+        if current is not None and current.published_at == record.published_at:  # else another run's
+            noted = to_json(replace(current, in_memory=False))
+            table.updateProperties().set(current.property_name, noted).commit()
+
+    commit_with_retries(change)
 
 
 def _name(path: str) -> str:

@@ -34,7 +34,7 @@ from tests.support.spark_cluster import spark_cluster
 
 pytestmark = pytest.mark.skipif(bool(swap_devices()), reason=f"this machine swaps to {', '.join(swap_devices())}")
 
-DAY = "2013-06-01"
+DAY, NEXT_DAY = "2013-06-01", "2013-06-02"
 PROBE = """\
 import json
 from pyspark.sql import SparkSession
@@ -153,7 +153,7 @@ def test_a_store_on_a_disk_publishes_only_where_that_is_allowed(
 def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
     session: SparkSession, alluxio: Alluxio, stores: dict[str, StoreSpec], tmpfs_runs: Runs
 ) -> None:
-    tmpfs_runs.events([DAY])
+    tmpfs_runs.events([DAY, NEXT_DAY])
     runs = replace(tmpfs_runs, store=replace(stores["alluxio"], namespace="persisted"))
     table = runs.table()
     captured = runs.snapshot([table], DAY)
@@ -171,11 +171,15 @@ def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
     record = allowed.validate([table], DAY, captured).published[0].record
     assert record.in_memory is False
 
+    # What publishing itself writes is looked at afterwards, when readers have it.
+    record = runs.publish(table, NEXT_DAY).record
     verify_published(session, runs.store, record)
+    assert record.in_memory is runs.records()[NEXT_DAY].in_memory is True
     published = load_existing_table(session, runs.store, table.name)
     write_through(session, alluxio, str(published.operations().current().metadataFileLocation()))
     with pytest.raises(FilesOnDisk, match=r"1 file\(s\) are not in memory only \(PERSISTED\), \S+\.metadata\.json;"):
         verify_published(session, runs.store, record)
+    assert runs.records()[NEXT_DAY] == replace(record, in_memory=False)
 
 
 def write_through(session: SparkSession, alluxio: Alluxio, path: str) -> None:
