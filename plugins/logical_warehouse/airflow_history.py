@@ -61,7 +61,7 @@ def ask_airflow(uri: str, table: str, as_of: str | None, snapshot_dag: str, trai
             return AirflowHistory(training_results=tuple((run_id, value) for _, _, run_id, value in results))
         return AirflowHistory(
             tuple(_events(session, uri, table, as_of)),
-            tuple(_ended(session, snapshot_dag, table, as_of)),
+            tuple(_ended(session, uri, snapshot_dag, table, as_of)),
             tuple((run_id, value) for _, _, run_id, value in results),
         )
 
@@ -84,26 +84,37 @@ def ended_in(result: Any, table: str, as_of: str) -> bool:
     return False
 
 
-def _events(session: Session, uri: str, table: str, as_of: str) -> Iterator[PublishedEvent]:
+def _of_asset(uri: str, table: str) -> Any:
+    """A query of all events of a table's asset, the oldest first."""
     from airflow.models.asset import AssetEvent, AssetModel
     from sqlalchemy import select
 
-    found = session.scalars(
-        select(AssetEvent)
-        .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-        .where(AssetModel.uri == uri, AssetModel.name == table, AssetEvent.partition_key == as_of)
-        .order_by(AssetEvent.timestamp)
-    )
-    for event in found:
+    of_asset = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+    return of_asset.where(AssetModel.uri == uri, AssetModel.name == table).order_by(AssetEvent.timestamp)
+
+
+def _events(session: Session, uri: str, table: str, as_of: str) -> Iterator[PublishedEvent]:
+    from airflow.models.asset import AssetEvent
+
+    for event in session.scalars(_of_asset(uri, table).where(AssetEvent.partition_key == as_of)):
         yield PublishedEvent(
             _utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "", record_of(event.extra, as_of)
         )
 
 
-def _ended(session: Session, dag_id: str, table: str, as_of: str) -> Iterator[Ended]:
+def _ended(session: Session, uri: str, dag_id: str, table: str, as_of: str) -> Iterator[Ended]:
+    """By what the tasks returned, and by the asset's events, which stay when a run is deleted or a group is renamed."""
+    seen = set()
     for at, by_dag, run_id, value in _returned(session, [dag_id], "validate"):
         if ended_in(value, table, as_of):
+            seen.add((by_dag, run_id))
             yield Ended(at, by_dag, run_id)
+    for event in session.scalars(_of_asset(uri, table)):
+        run = event.source_dag_id or "", event.source_run_id or ""
+        # All dates that one run emits share one extra.
+        if as_of in (event.extra.get("expired") or ()) and run not in seen:
+            seen.add(run)
+            yield Ended(_utc(event.timestamp), *run)
 
 
 def _returned(session: Session, dag_ids: list[str], task_id: str) -> Iterator[tuple[str, str, str, Any]]:

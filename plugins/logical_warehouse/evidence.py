@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from warehouse.expire_spec import Ending
 from warehouse.failures import PermanentError
+from warehouse.lost_marks import LostMark, LostMarks
 from warehouse.retention import AS_OF_COLUMN
 from warehouse.snapshot_record import SnapshotRecord
 
@@ -19,6 +21,7 @@ from logical_warehouse.intervals import NotAnAsOf
 from logical_warehouse.manifest import Manifest, load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, asset_uri, make_plan, training_dag_id
+from logical_warehouse.store_contents import is_unreadable, read_marks
 from logical_warehouse.store_files import store_files, tables_path
 from logical_warehouse.store_health import browse
 from logical_warehouse.stored_tables import read_stored_table
@@ -44,9 +47,10 @@ class StoredNow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """``state``: ``published``, ``expired`` or ``never published``. ``record``: of the published snapshot, or the last
-    that Airflow was told of; ``published``: every time that one was. ``now``: None where the store cannot be asked.
-    ``readers``: who asked for its files, None where no audit log was given.
+    """``state``: ``published``, ``lost``, ``expired`` or ``never published``. ``record``: of the published snapshot, or
+    the last that Airflow was told of; ``published``: every time that one was. ``now``: None where the store cannot be
+    asked. ``readers``: who asked for its files, None where no audit log was given. ``ended_by_hand``: by the command,
+    as the table has kept it. ``lost``: what the monitor says of a lost one; None where it has not looked.
     """
 
     table: str
@@ -58,6 +62,8 @@ class Evidence:
     now: StoredNow | None
     trainings: tuple[TrainedModel, ...]
     readers: tuple[Reader, ...] | None = None
+    ended_by_hand: tuple[Ending, ...] = ()
+    lost: LostMark | None = None
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,9 +126,18 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
     :raises RetryableError: the store does not answer.
     """
     store = manifest.store
-    stored = read_stored_table(store_files(store), tables_path(store), table)
+    files = store_files(store)
+    unreadable = is_unreadable(files, tables_path(store), table)
+    stored = read_stored_table(files, tables_path(store), table) if not unreadable else None
     record = next((one for one in stored.records if one.as_of == as_of), None) if stored is not None else None
-    state = "published" if record is not None else "expired" if history.events else "never published"
+    mark = _mark(read_marks(files, store, table), as_of, record)
+    by_hand = stored.ended_by_hand.endings if stored is not None else ()
+    if mark is not None or (unreadable and history.events and not history.ended):
+        state = "lost"
+    elif record is not None:
+        state = "published"
+    else:
+        state = "expired" if history.events else "never published"
     if record is None:
         record = next((event.record for event in reversed(history.events) if event.record is not None), None)
     models = together(models_in_store(manifest, table), models_of_results(history.training_results, table))
@@ -135,7 +150,15 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
         history.ended,
         _now(store.web, f"{tables_path(store)}/{table}") if store.web is not None else None,
         that_read(models, [as_of]),
+        ended_by_hand=tuple(one for one in by_hand if one.includes(as_of)) if history.events else (),
+        lost=mark,
     )
+
+
+def _mark(marks: LostMarks, as_of: str, record: SnapshotRecord | None) -> LostMark | None:
+    """The monitor's word on a date that is lost; not of one that was published anew since."""
+    of_date = marks.of([as_of]) if record is None else marks.still_lost([record])
+    return of_date[0] if of_date else None
 
 
 def _now(web: str, path: str) -> StoredNow | None:
@@ -173,8 +196,14 @@ def lines(found: Evidence) -> Iterator[tuple[str, str]]:
         yield "published", f"at {event.at} by {event.dag_id}, run {event.run_id}"
     for ended in found.ended:
         yield "expired", f"at {ended.at} by retention, in {ended.dag_id}, run {ended.run_id}"
-    if found.state == "expired" and not found.ended:
-        yield "expired", "when is not known: Airflow no longer has the run, or its memory was lost"
+    for ending in found.ended_by_hand:
+        yield "expired", f"at {ending.at} by hand, as {ending.by} asked (expire)"
+    if found.lost is not None:
+        yield "lost", f"noticed at {found.lost.noticed_at}: {found.lost.remedy}"
+    elif found.state == "lost":
+        yield "lost", "the metadata of its table are not in memory any more; the monitor has not said so yet"
+    if found.state == "expired" and not found.ended and not found.ended_by_hand:
+        yield "expired", "when is not known: Airflow no longer has the run, or its table was removed"
     for model in found.trainings:
         run = f"run {model.run_id}" if model.run_id else UNKNOWN
         where = model.path or "its model is not in the store (any more)"

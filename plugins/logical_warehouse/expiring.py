@@ -7,6 +7,7 @@ purpose. Of a date in the middle the monitor would say that it was lost.
 from __future__ import annotations
 
 import argparse
+import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("table", help="a table of the manifest")
     parser.add_argument("--before", required=True, metavar="AS_OF", help="the oldest date that stays, 2013-06-05")
     parser.add_argument("--now", action="store_true", help="without the grace for readers that are at it")
+    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the table's note; default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="do it; without, it is only said what would go")
     parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
     parser.set_defaults(execute=_expire)
@@ -52,7 +54,7 @@ def _expire(arguments: argparse.Namespace) -> int:
         plan,
         "expire_snapshots.py",
         ExpireResult,
-        lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, path),
+        lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, arguments.by, path),
     )
     if result is None:
         return 1

@@ -14,11 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.failures import PermanentError
+from warehouse.lost_marks import LostMarks, marks_path
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 from warehouse.snapshot_record import RECORD_PREFIX
+from warehouse.spec_json import SpecError, from_json
 
 from logical_warehouse.losses import Held
-from logical_warehouse.store_files import StoreFiles
+from logical_warehouse.manifest import Store
+from logical_warehouse.store_files import StoreFiles, path_in
 
 _METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")
 _DELETED = 2
@@ -82,6 +85,21 @@ def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
     for name in sorted(inner, key="metadata".__eq__):
         files.remove(f"{folder}/{table}/{name}")
     files.remove(f"{folder}/{table}")
+
+
+def read_marks(files: StoreFiles, store: Store, table: str) -> LostMarks:
+    """What the monitor says is lost of a table; nothing where its word is not there, is lost or of another version.
+
+    :raises RetryableError: the store does not answer.
+    """
+    path = path_in(marks_path(store.uri, store.namespace, table))
+    folder, _, name = path.rpartition("/")
+    if not files.in_memory(folder).get(f"{folder}/{name}", False):
+        return LostMarks(table, ())
+    try:
+        return from_json(LostMarks, files.read(path))
+    except (FileNotFoundError, SpecError):
+        return LostMarks(table, ())
 
 
 class NotAvro(ValueError):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand
 from warehouse.failures import PermanentError
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.spec_json import from_json
@@ -33,6 +34,7 @@ class StoredTable:
     name: str
     source_table: str | None
     records: tuple[SnapshotRecord, ...]
+    ended_by_hand: EndedByHand
 
     @property
     def bytes(self) -> int:
@@ -57,7 +59,14 @@ def read_stored_table(files: StoreFiles, folder: str, name: str) -> StoredTable 
             text = files.read(f"{metadata}/v{(version := version + 1)}.metadata.json")
     properties = json.loads(text).get("properties", {})
     records = [from_json(SnapshotRecord, text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
-    return StoredTable(name, properties.get(SOURCE_TABLE), tuple(sorted(records, key=lambda record: record.start)))
+    records.sort(key=lambda record: record.start)
+    by_hand = properties.get(ENDED_BY_HAND)
+    return StoredTable(
+        name,
+        properties.get(SOURCE_TABLE),
+        tuple(records),
+        from_json(EndedByHand, by_hand) if by_hand else EndedByHand(()),
+    )
 
 
 def unknown_tables(files: StoreFiles, store: Store, known: Mapping[str, str], mine: Collection[str]) -> Iterator[str]:

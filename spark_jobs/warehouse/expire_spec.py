@@ -12,13 +12,15 @@ from warehouse.store_spec import StoreSpec
 class ExpireJob:
     """End the as-of dates of a table whose interval starts before ``start`` (ISO 8601 in UTC), but for the newest.
 
-    ``grace_seconds``: how long their files stay for readers in flight. ``result_path``: on the driver's machine.
+    ``grace_seconds``: how long their files stay for readers in flight. ``by``: who asks, for the table's note.
+    ``result_path``: on the driver's machine.
     """
 
     store: StoreSpec
     table: str
     start: str
     grace_seconds: int
+    by: str
     result_path: str
     version: int = SPEC_VERSION
 
@@ -28,3 +30,34 @@ class ExpireResult:
     """``ended``: the labels, the oldest first."""
 
     ended: tuple[str, ...]
+
+
+ENDED_BY_HAND = "warehouse.ended_by_hand"
+"""Property: the table's :class:`EndedByHand`."""
+MOST_ENDINGS = 100
+
+
+@dataclass(frozen=True)
+class Ending:
+    """``at``: ISO 8601 in UTC. ``first`` and ``last``: labels of the dates that went, with all between."""
+
+    at: str
+    by: str
+    first: str
+    last: str
+
+    def includes(self, as_of: str) -> bool:
+        """Whether a date went with it, if it was there."""
+        return self.first <= as_of <= self.last
+
+
+@dataclass(frozen=True)
+class EndedByHand:
+    """When and by whom dates of a table were ended by the command, the newest :data:`MOST_ENDINGS` times."""
+
+    endings: tuple[Ending, ...]
+    version: int = SPEC_VERSION
+
+    def and_then(self, ending: Ending) -> EndedByHand:
+        """With one more."""
+        return EndedByHand((*self.endings, ending)[-MOST_ENDINGS:])

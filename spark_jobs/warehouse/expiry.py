@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of
 from warehouse.jvm import jvm_of
 from warehouse.publish import main_head, retire
@@ -16,6 +18,7 @@ from warehouse.records import RETAINED_FROM, records_of
 from warehouse.retention import ended_by
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
+from warehouse.spec_json import from_json, to_json
 from warehouse.store_spec import StoreSpec
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import HistoryMode, RetentionSpec
@@ -53,10 +56,11 @@ def expire(
 
 
 def expire_before(
-    session: SparkSession, store: StoreSpec, table_name: str, start: str, *, grace_seconds: int
+    session: SparkSession, store: StoreSpec, table_name: str, start: str, *, grace_seconds: int, by: str
 ) -> tuple[str, ...]:
     """End the as-of dates whose interval starts before ``start``, as :func:`expire` does; the newest always stays.
 
+    :param by: who asks; the table keeps a note of it.
     :raises TableNotInStore: there is no such table.
     """
     history = properties_of(load_existing_table(session, store, table_name)).get(HISTORY)
@@ -68,6 +72,7 @@ def expire_before(
         ended_by=lambda records: [one for one in records[:-1] if one.start < start],
         does_not_count="",
         grace_seconds=grace_seconds,
+        by=by,
     )
 
 
@@ -80,6 +85,7 @@ def _expire(
     ended_by: Callable[[list[SnapshotRecord]], list[SnapshotRecord]],
     does_not_count: str,
     grace_seconds: int,
+    by: str = "",
 ) -> tuple[str, ...]:
     """:param does_not_count: label that does not say since when dates are kept, while there are others."""
 
@@ -101,6 +107,12 @@ def _expire(
         properties = transaction.updateProperties().set(RETAINED_FROM, min(record.start for record in kept))
         for record in ended:
             properties.remove(f"{RECORD_PREFIX}{record.as_of}")
+        if by:
+            at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            text = properties_of(table).get(ENDED_BY_HAND)
+            before = from_json(EndedByHand, text) if text else EndedByHand(())
+            ending = Ending(at, by, ended[0].as_of, ended[-1].as_of)
+            properties.set(ENDED_BY_HAND, to_json(before.and_then(ending)))
         properties.commit()
         manage = transaction.manageSnapshots()
         if history == "interval":

@@ -64,7 +64,9 @@ def test_a_lost_table_is_captured_again(api: AirflowApi, stack: Stack, told: Pat
     assert held_in(files, FOLDER, "notes") == Held(unreadable=True)
     log = looked(api)
     sentence = f"table notes as of {AS_OF} is lost, the store no longer holds it in memory: "
-    assert f"{sentence}the store lists table notes and has lost its metadata, so no run can write to it: a worker" in log
+    assert (
+        f"{sentence}the store lists table notes and has lost its metadata, so no run can write to it: a worker" in log
+    )
     assert held_in(files, FOLDER, "notes") == Held(unreadable=True)
     assert "table notes had lost its metadata; what was left of it was removed" in looked(api)
     (repair,) = repairs_of(api)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from logical_warehouse.cli import main
-from logical_warehouse.store_files import AlluxioFiles
+from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
+from logical_warehouse.stored_tables import read_stored_table
 from pyspark.sql import SparkSession
 from warehouse.expiry import expire_before, free_unreferenced
 from warehouse.iceberg_api import load_existing_table, properties_of
@@ -76,7 +77,7 @@ def test_the_oldest_states_are_ended_by_hand_and_the_newest_stays(tmpfs_runs: Ru
     runs.events(DAYS)
     for day in DAYS[:2]:
         runs.publish(runs.table(mode="current"), day, grace=0)
-    ended = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0)
+    ended = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0, by="me")
     assert ended == (DAYS[0],) and list(runs.records()) == [DAYS[1]]
     assert runs.ids() == list(range(30)) and runs.data_files() == runs.live_files()
 
@@ -96,13 +97,17 @@ def test_the_oldest_intervals_are_ended_by_a_command(
         "tables:\n  events: {table: public.events, history: {interval: {column: at}}, source: shop, "
         "schedule: '@daily', start: 2013-06-01}\n"
     )
-    command = ["expire", "events", "--before", DAYS[1], "--now", "--manifest", str(manifest)]
+    command = ["expire", "events", "--before", DAYS[1], "--now", "--by", "officer", "--manifest", str(manifest)]
     assert main(command) == 0
     assert "events: 1 as-of date(s), 2013-06-01, " in capsys.readouterr().out
     assert list(runs.records()) == DAYS, "nothing without --yes"
     assert main([*command, "--yes"]) == 0
     assert "events: ended 1 as-of date(s); their memory is freed now" in capsys.readouterr().out
     assert list(runs.records()) == DAYS[1:] and runs.ids() == list(range(10, 30))
+    stored = read_stored_table(LocalFiles(), path_in(f"{runs.store.uri}/{runs.store.namespace}"), "events")
+    assert stored is not None
+    (ending,) = stored.ended_by_hand.endings
+    assert (ending.by, ending.first, ending.last) == ("officer", DAYS[0], DAYS[0])
     assert runs.data_files() == runs.live_files()
     table = load_existing_table(runs.session, runs.store, "events")
     assert properties_of(table)[RETAINED_FROM] == f"{DAYS[1]}T00:00:00Z", "so that the monitor takes none for lost"

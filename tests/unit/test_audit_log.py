@@ -31,7 +31,11 @@ def test_readers_of_one_date() -> None:
         line(3, "ana,analysts", other),
         line(4, "ana,analysts", again),
         line(5, "aron,auditors", other),
-        line(6, "aron,auditors", "/warehouse/snapshots/orders_of_others/data/run_3f9ac1d2_try1/_as_of=2013-06-01/2.parquet"),
+        line(
+            6,
+            "aron,auditors",
+            "/warehouse/snapshots/orders_of_others/data/run_3f9ac1d2_try1/_as_of=2013-06-01/2.parquet",
+        ),
         line(7, "jobs,jobs", day, command="completeFile"),
         "something else\n",
     ]

@@ -35,7 +35,10 @@ def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
         monkeypatch.setattr(local_submit, "submit_here", submit)
         plan: Any = None
         found = result_of(
-            plan, "expire_snapshots.py", ExpireResult, lambda path: ExpireJob(STORE, "flights", "2013-06-02", 0, path)
+            plan,
+            "expire_snapshots.py",
+            ExpireResult,
+            lambda path: ExpireJob(STORE, "flights", "2013-06-02", 0, "me", path),
         )
         assert list(tmp_path.iterdir()) == []
         return found

@@ -15,11 +15,14 @@ from logical_warehouse.cli import main
 from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
 from logical_warehouse.forgetting import ended_line, result_lines, under_way_line
 from logical_warehouse.manifest import Manifest, load_manifest
+from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 from warehouse.access_spec import AccessSpec
 from warehouse.clean_spec import CleanResult
+from warehouse.expire_spec import ENDED_BY_HAND, MOST_ENDINGS, EndedByHand, Ending
 from warehouse.forget_spec import ForgetResult, ForgottenDate
 from warehouse.forgotten import Forgotten
+from warehouse.lost_marks import LostMark, LostMarks
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
 from warehouse.train_spec import InputRead, TrainResult
@@ -45,11 +48,15 @@ def record(**others: Any) -> SnapshotRecord:
 
 
 def write_table(store: Path, *records: SnapshotRecord) -> None:
+    write_version(store, 1, *records)
+
+
+def write_version(store: Path, version: int, *records: SnapshotRecord, **properties: str) -> None:
     metadata = store / "snapshots" / "orders" / "metadata"
-    metadata.mkdir(parents=True)
-    properties = {one.property_name: to_json(one) for one in records}
-    (metadata / "v1.metadata.json").write_text(json.dumps({"properties": properties}))
-    (metadata / "version-hint.text").write_text("1")
+    metadata.mkdir(parents=True, exist_ok=True)
+    properties |= {one.property_name: to_json(one) for one in records}
+    (metadata / f"v{version}.metadata.json").write_text(json.dumps({"properties": properties}))
+    (metadata / "version-hint.text").write_text(str(version))
 
 
 def write_model(store: Path, training: str, as_of: str, run_id: str, *dates: str) -> Path:
@@ -156,8 +163,49 @@ def test_one_that_retention_ended(manifest: Manifest, store: Path) -> None:
     assert text["equal to the source"] == ["in the number of rows (validate: count)"]
     assert text["read by training"] == ["churn as of 2013-06-01, run r7: its model is not in the store (any more)"]
     assert said(gather(manifest, "orders", DAY, dataclasses.replace(history, ended=())))["expired"] == [
-        "when is not known: Airflow no longer has the run, or its memory was lost"
+        "when is not known: Airflow no longer has the run, or its table was removed"
     ]
+
+
+def write_mark(store: Path, published_at: str) -> None:
+    mark = LostMark(DAY, published_at, "2013-06-05T00:15:00Z", "a run of snapshot_orders captures it again", True)
+    folder = store / "_lost" / "snapshots"
+    folder.mkdir(parents=True)
+    (folder / "orders.json").write_text(to_json(LostMarks("orders", (mark,))))
+
+
+def test_one_that_the_store_has_lost(manifest: Manifest, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))
+    write_mark(store, record().published_at)
+    said_by_monitor = ["noticed at 2013-06-05T00:15:00Z: a run of snapshot_orders captures it again"]
+    text = said(gather(manifest, "orders", DAY, known))
+    assert text["snapshot"] == ["orders as of 2013-06-01: lost"] and text["lost"] == said_by_monitor
+    assert "expired" not in text
+    # Listed still, and its data lost; then published anew, before the monitor looks again.
+    write_table(store, record())
+    assert said(gather(manifest, "orders", DAY, known))["lost"] == said_by_monitor
+    write_version(store, 2, dataclasses.replace(record(), published_at="2013-06-05T00:20:00Z"))
+    assert gather(manifest, "orders", DAY, known).state == "published"
+
+    found = LocalFiles().in_memory
+    monkeypatch.setattr(LocalFiles, "in_memory", lambda files, path: dict.fromkeys(found(path), False))
+    text = said(gather(manifest, "orders", DAY, known))
+    assert text["snapshot"] == ["orders as of 2013-06-01: lost"]
+    assert text["lost"] == ["the metadata of its table are not in memory any more; the monitor has not said so yet"]
+
+
+def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
+    endings = EndedByHand(())
+    for year in range(1900, 1900 + MOST_ENDINGS + 5):
+        endings = endings.and_then(Ending(f"{year}-01-01T00:00:00Z", "clerk", "1800-01-01", "1800-01-31"))
+    endings = endings.and_then(Ending("2014-01-01T00:00:00Z", "officer", "2013-05-01", DAY))
+    assert len(endings.endings) == MOST_ENDINGS
+    write_version(store, 1, **{ENDED_BY_HAND: to_json(endings)})
+    known = AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))
+    text = said(gather(manifest, "orders", DAY, known))
+    assert text["snapshot"] == ["orders as of 2013-06-01: expired"]
+    assert text["expired"] == ["at 2014-01-01T00:00:00Z by hand, as officer asked (expire)"]
+    assert gather(manifest, "orders", "2013-06-02", known).ended_by_hand == ()
 
 
 def test_one_that_never_was(manifest: Manifest) -> None:

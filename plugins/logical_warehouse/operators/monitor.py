@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
-from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.spec_json import to_json
 
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
@@ -32,7 +32,7 @@ from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
-from logical_warehouse.store_contents import held_in, remove_unreadable
+from logical_warehouse.store_contents import held_in, read_marks, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.store_health import StoreHealth, ask_alluxio
 
@@ -128,7 +128,7 @@ class CompareOperator(BaseOperator):
             except ValueError as error:  # NotAvro, or JSON that is none
                 damaged.append(_damaged(table.name, error))
                 continue
-            before = _marks(files, path_in(marks_path(store.uri, store.namespace, table.name)), table.name)
+            before = read_marks(files, store, table.name)
             since = (before.unreadable_since or utc_text(now)) if held.unreadable else ""
             looks[table.name] = Look(before, lost(published[table.name], held, table.retention), since)
         return looks, damaged
@@ -272,14 +272,3 @@ def _lost_problems(
         for of_table in losses.values()
         for one in of_table
     ]
-
-
-def _marks(files: StoreFiles, path: str, table: str) -> LostMarks:
-    """The marks that are there; none where the file is not, is lost itself, or is of another version."""
-    folder, _, name = path.rpartition("/")
-    if not files.in_memory(folder).get(f"{folder}/{name}", False):
-        return LostMarks(table, ())
-    try:
-        return from_json(LostMarks, files.read(path))
-    except (FileNotFoundError, SpecError):
-        return LostMarks(table, ())
