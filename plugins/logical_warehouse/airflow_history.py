@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def ask_airflow(uri: str, table: str, as_of: str | None, snapshot_dag: str, trai
             return AirflowHistory(training_results=tuple((run_id, value) for _, _, run_id, value in results))
         return AirflowHistory(
             tuple(_events(session, uri, table, as_of)),
-            tuple(_ended(session, uri, snapshot_dag, table, as_of)),
+            _ended(session, uri, snapshot_dag, table, as_of),
             tuple((run_id, value) for _, _, run_id, value in results),
         )
 
@@ -84,6 +84,14 @@ def ended_in(result: Any, table: str, as_of: str) -> bool:
     return False
 
 
+def once_each(found: Iterable[Ended]) -> tuple[Ended, ...]:
+    """The first word of each run, the earliest run first: all dates that one emits carry the same extra."""
+    by_run: dict[tuple[str, str], Ended] = {}
+    for one in sorted(found, key=lambda one: one.at):
+        by_run.setdefault((one.dag_id, one.run_id), one)
+    return tuple(by_run.values())
+
+
 def _of_asset(uri: str, table: str) -> Any:
     """A query of all events of a table's asset, the oldest first."""
     from airflow.models.asset import AssetEvent, AssetModel
@@ -102,19 +110,19 @@ def _events(session: Session, uri: str, table: str, as_of: str) -> Iterator[Publ
         )
 
 
-def _ended(session: Session, uri: str, dag_id: str, table: str, as_of: str) -> Iterator[Ended]:
+def _ended(session: Session, uri: str, dag_id: str, table: str, as_of: str) -> tuple[Ended, ...]:
     """By what the tasks returned, and by the asset's events, which stay when a run is deleted or a group is renamed."""
-    seen = set()
-    for at, by_dag, run_id, value in _returned(session, [dag_id], "validate"):
-        if ended_in(value, table, as_of):
-            seen.add((by_dag, run_id))
-            yield Ended(at, by_dag, run_id)
-    for event in session.scalars(_of_asset(uri, table)):
-        run = event.source_dag_id or "", event.source_run_id or ""
-        # All dates that one run emits share one extra.
-        if as_of in (event.extra.get("expired") or ()) and run not in seen:
-            seen.add(run)
-            yield Ended(_utc(event.timestamp), *run)
+    returned = (
+        Ended(at, by_dag, run_id)
+        for at, by_dag, run_id, value in _returned(session, [dag_id], "validate")
+        if ended_in(value, table, as_of)
+    )
+    emitted = (
+        Ended(_utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "")
+        for event in session.scalars(_of_asset(uri, table))
+        if as_of in (event.extra.get("expired") or ())
+    )
+    return once_each([*returned, *emitted])
 
 
 def _returned(session: Session, dag_ids: list[str], task_id: str) -> Iterator[tuple[str, str, str, Any]]:

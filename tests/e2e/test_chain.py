@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import hmac
+import re
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +231,47 @@ def test_a_validate_killed_after_publishing_adopts_its_own_publish(api: AirflowA
     assert published.adopted
     (event,) = [event for event in events_of(api, "flights") if event["partition_key"] == "2013-06-08"]
     assert event["extra"]["branch"] == published.record.branch
+
+
+@pytest.mark.usefixtures("backfilled")
+def test_what_an_officer_asks_and_has_forgotten(
+    stack: Stack, api: AirflowApi, spark: SparkSession, store: StoreSpec, tmp_path: Path
+) -> None:
+    day = "2013-06-02"
+    eventually("the training", lambda: [run for run in trainings_of(api)
+                                        if (run["partition_key"], run["state"]) == (day, "success")], 400)  # fmt: skip
+    (event,) = [event for event in events_of(api, "flights") if event["partition_key"] == day]
+    captured = event["extra"]
+    of_day = read_as_of(spark, store, "flights", day, window=1)
+    plane = of_day.where("tailnum IS NOT NULL").orderBy("tailnum").first()
+    assert plane is not None
+    rows = of_day.where(of_day.tailnum == plane.tailnum).count()
+    keys = tmp_path / "keys"
+    keys.write_text(f"{plane.tailnum}\n")
+
+    said = stack.airflow.run_warehouse(
+        "forget", "flights", "--column", "tailnum", "--keys-file", str(keys), "--by", "an officer"
+    )
+    assert f"  as of {day}: {rows} rows gone, {captured['rows'] - rows} left" in said
+    assert f"  late_departures as of {day}, run " in said.partition("models trained on these dates:")[2]
+    left = read_as_of(spark, store, "flights", day, window=1)
+    assert left.where(left.tailnum == plane.tailnum).count() == 0
+    assert left.count() == captured["rows"] - rows
+
+    evidence = defaultdict(list)
+    log = str(stack.alluxio.audit_log)
+    for line in stack.airflow.run_warehouse("evidence", "flights", day, "--audit-log", log).splitlines():
+        name, value = re.split("  +", line, maxsplit=1)
+        evidence[name].append(value)
+    assert evidence["snapshot"] == [f"flights as of {day}: published"]
+    assert evidence["captured"] == [f"at {captured['captured_at']} from source nycflights"]
+    assert evidence["by run"] == [f"snapshot_flights, {captured['run_id']}"]
+    (equal,) = evidence["equal to the source"]
+    assert equal.endswith(f"when published: fingerprint {captured['fingerprint']}") and captured["fingerprint"]
+    (forgotten,) = evidence["forgotten since"]
+    assert forgotten.startswith(f"{rows} rows were forgotten by 'tailnum' at ") and "an officer asked" in forgotten
+    assert [line.partition(":")[0].partition(", run ")[0] for line in evidence["read by training"]] == [
+        f"late_departures as of {day}"
+    ]
+    (reader,) = evidence["audit log"]
+    assert reader.startswith(f"{getpass.getuser()}: ")

@@ -8,11 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from logical_warehouse.scratch import OWNER, PREFIX, remove_abandoned
 from pyspark.sql import SparkSession
+from warehouse.promises import promises_folder
 from warehouse.reading import read_as_of
 from warehouse.store_spec import StoreSpec
 
 from local_stack.airflow_api import FINISHED, AirflowApi
+from local_stack.alluxio import SHARED_MEMORY, WAREHOUSE
 from local_stack.stack import Stack
 from tests.e2e.runs import eventually, failure_of
 from tests.faults import processes
@@ -20,7 +23,7 @@ from tests.faults.kills import Fault, Scene
 from tests.faults.ledger import BYSTANDER, DATE, TABLES, Ledger, Sums
 from tests.faults.processes import Driver
 from tests.faults.readers import Reader, Readings, stored_sums
-from tests.faults.store_contents import Contents, contents, files, table_folder
+from tests.faults.store_contents import Contents, contents, files, table_folder, used_bytes
 from tests.support.driver_switches import DriverSwitches
 
 DAG = "snapshot_ledger"
@@ -29,6 +32,8 @@ POINTS: tuple[Point, ...] = ("before reading", "while writing", "between write a
 READING = POINTS[:2]
 SPLITS = 2
 RUN_SECONDS = 240
+NEAR_BYTES = 64 << 10
+FREED_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ def run_cell(world: World, fault: Fault, point: Point, outcome: Outcome) -> None
     held = {table: contents(world.session, world.store, table).since(before[table]) for table in TABLES}
     outcome.leaked = sum(sum(found.leaked.values()) for found in held.values())
     outcome.problems += content_problems(held)
+    outcome.problems += memory_problems(world)
 
 
 @contextmanager
@@ -177,6 +183,30 @@ def rows_lost(world: World, table: str, as_of: str) -> int:
     stored = {tuple(row) for row in read_as_of(world.session, world.store, table, as_of, window=1)
               .select("id", "amount").collect()}  # fmt: skip
     return len(world.ledger.rows(table, as_of) ^ stored)
+
+
+def memory_problems(world: World) -> list[str]:
+    """What takes memory and is none of a table's: promises, scratch that no task would remove, blocks of no file."""
+    problems = [f"the promise {path} was left" for path in files(world.session, promises_folder(world.store.uri))]
+    # Of a driver that outlived its task the next task of this host removes it; others are in use.
+    remove_abandoned(SHARED_MEMORY)
+    problems += [
+        f"the scratch {folder} was left" for folder in SHARED_MEMORY.glob(f"{PREFIX}*") if not (folder / OWNER).exists()
+    ]
+    used, listed = 0, 0
+
+    def is_near() -> bool:
+        nonlocal used, listed
+        listed = sum(files(world.session, world.store.uri.removesuffix(WAREHOUSE) + "/").values())
+        used = used_bytes(world.stack.alluxio)
+        return abs(used - listed) <= NEAR_BYTES
+
+    try:
+        # A worker keeps what a killed client has not finished for a minute.
+        eventually("blocks of no file to go", is_near, FREED_SECONDS)
+    except AssertionError:
+        problems.append(f"Alluxio's blocks take {used:,} bytes, and its files have {listed:,}")
+    return problems
 
 
 def content_problems(held: Mapping[str, Contents]) -> list[str]:

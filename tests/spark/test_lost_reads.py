@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from logical_warehouse.store_contents import remove_unreadable
+from logical_warehouse.losses import Held
+from logical_warehouse.store_contents import held_in, remove_unreadable
 from logical_warehouse.store_files import AlluxioFiles
 from pyspark.sql import SparkSession
 from warehouse.failures import PermanentError
@@ -114,6 +115,12 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     _, all_read = read_input(runs.session, runs.store, InputSpec("events", "all"), DAYS[2])
     lose(losing, blocks_of(runs, DAYS[1]))
 
+    # What the monitor finds, by Iceberg's own files.
+    files, folder = AlluxioFiles(losing.web, losing.s3), f"{urlsplit(runs.store.uri).path}/{runs.store.namespace}"
+    starts = {day: record.start for day, record in runs.records().items()}
+    held = held_in(files, folder, "events")
+    assert held == Held({day: starts[day] for day in (DAYS[0], DAYS[2])}, {DAYS[1]: starts[DAYS[1]]}, "")
+
     for day in DAYS[1:]:
         with within(SECONDS), pytest.raises(FilesLost, match=r"events as of 2013-06-02: the store \S+ lists \d file"):
             read_as_of(runs.session, runs.store, "events", day)
@@ -139,6 +146,7 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     # Published anew, before the monitor has looked again.
     runs.publish(runs.table(), DAYS[1], run="repair")
     assert ids(read_as_of(runs.session, runs.store, "events", DAYS[2])) == list(range(30))
+    assert held_in(files, folder, "events") == Held(starts, {}, "")
 
 
 def test_a_table_of_which_only_names_are_left(losing: Alluxio, losing_runs: Runs) -> None:

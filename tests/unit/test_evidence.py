@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from logical_warehouse import evidence
-from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ended_in, record_of
+from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ended_in, once_each, record_of
 from logical_warehouse.audit_log import Reader
 from logical_warehouse.cli import main
 from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
@@ -192,6 +192,11 @@ def test_one_that_the_store_has_lost(manifest: Manifest, store: Path, monkeypatc
     text = said(gather(manifest, "orders", DAY, known))
     assert text["snapshot"] == ["orders as of 2013-06-01: lost"]
     assert text["lost"] == ["the metadata of its table are not in memory any more; the monitor has not said so yet"]
+
+
+def test_the_run_that_ended_a_date_is_named_once() -> None:
+    first, again, other = Ended("1", "d", "r1"), Ended("2", "d", "r1"), Ended("3", "d", "r2")
+    assert once_each([other, again, first, other]) == (first, other)
 
 
 def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
