@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logical_warehouse import evidence
+from logical_warehouse import evidence, forgetting
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ended_in, once_each, record_of
 from logical_warehouse.audit_log import Reader
 from logical_warehouse.cli import main
@@ -23,6 +23,7 @@ from warehouse.expire_spec import ENDED_BY_HAND, MOST_ENDINGS, EndedByHand, Endi
 from warehouse.forget_spec import ForgetResult, ForgottenDate
 from warehouse.forgotten import Forgotten
 from warehouse.lost_marks import LostMark, LostMarks
+from warehouse.run_spec import RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
 from warehouse.train_spec import InputRead, TrainResult
@@ -272,6 +273,35 @@ def test_what_forgetting_says() -> None:
     )
     (nothing,) = result_lines(dataclasses.replace(result, dates=()), ())
     assert nothing.startswith("orders: no published snapshot has a row of the 3 keys")
+
+
+def test_forget_removes_what_ended_runs_left_and_names_those_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, alive, branch = (RunSpec("snapshot_orders", run, 1) for run in ("dead", "alive", "not validated"))
+    result = ForgetResult(
+        "orders", 1, "2014-01-01T00:00:00Z", (ForgottenDate(DAY, 2, 8),), (5,), (), (branch.branch,),
+        (branch.branch, dead.branch), 1.5, (alive.branch, dead.branch),
+    )  # fmt: skip
+    removed: list[tuple[str, ...]] = []
+
+    def remove(_plan: object, table: str, tries: tuple[str, ...]) -> CleanResult:
+        assert table == "orders" and "as of 2013-06-01: 2 rows gone" in capsys.readouterr().out, "first it is said"
+        removed.append(tries)
+        return CleanResult((), 1, 1_000)
+
+    monkeypatch.setattr(forgetting, "ask_airflow", lambda *arguments: AirflowHistory())
+    monkeypatch.setattr(forgetting, "result_of", lambda *arguments: result)
+    monkeypatch.setattr(forgetting, "active_runs", lambda: [alive])
+    monkeypatch.setattr(forgetting, "remove_tries", remove)
+    path, keys = tmp_path / "warehouse.yaml", tmp_path / "keys"
+    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    keys.write_text("7\n")
+    assert main(["forget", "orders", "--column", "id", "--keys-file", str(keys), "--manifest", str(path)]) == 0
+    assert removed == [(dead.branch,)]
+    ended, under_way = capsys.readouterr().err.splitlines()
+    assert f"({dead.branch}): 1 file(s), 1,000 bytes" in ended
+    assert alive.branch in under_way and branch.branch in under_way and dead.branch not in under_way
 
 
 @pytest.mark.parametrize(
