@@ -23,7 +23,8 @@ class SnapshotRecord:
     ``late``: captured after the table's lateness. ``iceberg_snapshot_id``: the Iceberg snapshot that publishing made
     readable (of ``main`` for interval tables, of the tag for the others). ``schema_id``: id of the Iceberg schema with
     the columns that were captured; None in records from before it was kept. ``in_memory``: whether every file of the
-    snapshot was found wholly in memory and on no disk before it was published; None where the store cannot tell.
+    snapshot was found wholly in memory and on no disk, before it was published and after; None where the store cannot
+    tell.
     ``forgotten``: rows that were removed since, the earliest removal first; ``rows``, ``bytes``, ``files`` and
     ``digest`` are then of what is left, and ``fingerprint`` is empty.
     ``masked``: column → mask, ``classification``: column → label, as they were when it was captured.
