@@ -6,19 +6,24 @@ task and every spark-submit would inherit them. Option names: Airflow 3.3's ``co
 
 from __future__ import annotations
 
-import configparser
-import io
-import json
 import os
-import secrets
 import subprocess
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_stack.airflow_api import AirflowApi, Connection
+from local_stack.airflow_settings import (
+    SETTINGS,
+    USER,
+    Sections,
+    database,
+    fernet_key,
+    jwt_secret,
+    passwords_text,
+    settings_text,
+)
 from local_stack.errors import StackError
 from local_stack.java import java_home
 from local_stack.ports import LOOPBACK, Ports
@@ -28,7 +33,6 @@ from local_stack.secret_files import secret, write_private
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE = "airflow"
-USER = "admin"
 PARALLELISM = 3
 
 _COMMANDS = {
@@ -100,7 +104,7 @@ class Airflow:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         write_private(self.home / "airflow.cfg", self._settings())
-        write_private(self.home / "passwords.json", json.dumps({USER: self.password}))
+        write_private(self.home / "passwords.json", passwords_text(self.password))
         created = self.metadata.create_database(DATABASE)
         marker = self.home / "migrated"
         from importlib.metadata import version  # noqa: PLC0415 - airflow itself takes seconds to import
@@ -182,53 +186,27 @@ class Airflow:
 
     def _settings(self) -> str:
         owner, ports = self.metadata, self.ports
-        database = f"{owner.owner}:{owner.password}@{LOOPBACK}:{owner.port}/{DATABASE}"
-        sections: dict[str, dict[str, object]] = {
+        sections: Sections = {
             "core": {
                 "dags_folder": self.dags,
                 "plugins_folder": self.plugins,
                 "executor": "LocalExecutor",
                 "parallelism": PARALLELISM,
-                "load_examples": False,
-                "dags_are_paused_at_creation": True,
-                "fernet_key": secret(
-                    self.state, "airflow-fernet", lambda: urlsafe_b64encode(secrets.token_bytes(32)).decode()
-                ),
-                "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-                "simple_auth_manager_users": f"{USER}:admin",
+                "fernet_key": secret(self.state, "airflow-fernet", fernet_key),
                 "simple_auth_manager_passwords_file": self.home / "passwords.json",
                 "execution_api_server_url": f"{self.url}/execution/",
-                "min_serialized_dag_update_interval": 5,
             },
-            "database": {
-                "sql_alchemy_conn": f"postgresql+psycopg2://{database}",
-                "sql_alchemy_conn_async": f"postgresql+asyncpg://{database}",
-            },
+            "database": database(f"{owner.owner}:{owner.password}@{LOOPBACK}:{owner.port}/{DATABASE}"),
             "api": {
                 "host": LOOPBACK,
                 "port": ports.airflow,
                 "base_url": self.url,
-                "workers": 1,
                 "secret_key": secret(self.state, "airflow-api"),
-                "expose_config": False,
             },
-            "api_auth": {"jwt_secret": secret(self.state, "airflow-jwt", lambda: secrets.token_urlsafe(64))},
-            "dag_processor": {
-                "parsing_processes": 1,
-                "refresh_interval": 10,
-                "min_file_process_interval": 30,
-            },
-            "scheduler": {"catchup_by_default": False},
-            "logging": {"base_log_folder": self.home / "logs", "colored_console_log": False},
-            "usage_data_collection": {"enabled": False},
+            "api_auth": {"jwt_secret": secret(self.state, "airflow-jwt", jwt_secret)},
+            "logging": {"base_log_folder": self.home / "logs"},
         }
-        # No interpolation: a "%" in a key stays what it is. Airflow's own reader wants it doubled.
-        parser = configparser.ConfigParser(interpolation=None)
-        for section, options in sections.items():
-            parser[section] = {option: str(value).replace("%", "%%") for option, value in options.items()}
-        text = io.StringIO()
-        parser.write(text)
-        return text.getvalue()
+        return settings_text(SETTINGS, sections)
 
 
 def _airflow() -> list[str]:

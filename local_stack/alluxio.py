@@ -1,8 +1,7 @@
 """A real Alluxio on this machine: master, workers and proxy from Maven's jars, with everything in memory.
 
 Blocks, the (empty) under-store, the journal and temporary files lie under one folder of ``/dev/shm``; only logs, which
-hold paths and names of users and never data, are on disk. Permissions are asked for, the audit log says who asked for
-what, and the proxy runs as a user who owns nothing. Sources of the property names: Alluxio 2.9's `PropertyKey`.
+hold paths and names of users and never data, are on disk.
 """
 
 from __future__ import annotations
@@ -19,9 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_stack.alluxio_servers import (
+    ANY_KEY,
+    COPYING,
+    MAIN_CLASSES,
+    PROPERTIES,
+    PROXY_FOLDER,
+    PROXY_UPLOADS,
+    SHELL,
+    command,
+    own_options,
+    write_configuration,
+)
 from local_stack.errors import StackError
 from local_stack.jars import ensure_jars
-from local_stack.java import java_program
 from local_stack.ports import LOOPBACK, JobPorts, Ports, is_listening
 from local_stack.processes import Service, wait_for
 
@@ -30,48 +40,8 @@ from warehouse.host_memory import stop_core_dumps  # isort: skip
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what it is for
 WAREHOUSE = "/warehouse"
-HEAP = "512m"
-
-_MAIN_CLASSES = {
-    "master": "alluxio.master.AlluxioMaster",
-    "worker": "alluxio.worker.AlluxioWorker",
-    "proxy": "alluxio.proxy.AlluxioProxy",
-    "job-master": "alluxio.master.AlluxioJobMaster",
-    "job-worker": "alluxio.worker.AlluxioJobWorker",
-}
 _ADDRESSES = ("hostname", "bind.host", "web.hostname", "web.bind.host")
-_ANY_KEY = "AWS4-HMAC-SHA256 Credential=any/20130601/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-PROXY_USER = "warehouse-proxy"
-"""The proxy's own user, who has no rights: its S3 acts as the user whom the access key names, all else as this one."""
-_PROXY_FOLDER = ".alluxio_s3_api_metadata"
 AUDIT_LOG = "alluxio-audit.log"
-_MASTER_LOG4J = "log4j2-master.properties"
-_LOG4J = """\
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} - %m%n
-rootLogger.level = warn
-rootLogger.appenderRef.console.ref = console
-"""
-# Of the master alone: several processes cannot roll one file. Path, user, command and outcome of each request.
-_AUDIT_LOG4J = """\
-appender.audit.type = RollingFile
-appender.audit.name = audit
-appender.audit.fileName = {file}
-appender.audit.filePattern = {file}.%i
-appender.audit.layout.type = PatternLayout
-appender.audit.layout.pattern = %d{{ISO8601}} %m%n
-appender.audit.policies.type = Policies
-appender.audit.policies.size.type = SizeBasedTriggeringPolicy
-appender.audit.policies.size.size = 20MB
-appender.audit.strategy.type = DefaultRolloverStrategy
-appender.audit.strategy.max = 10
-logger.audit.name = AUDIT_LOG
-logger.audit.level = info
-logger.audit.additivity = false
-logger.audit.appenderRef.audit.ref = audit
-"""
 
 
 @dataclass(frozen=True)
@@ -175,7 +145,7 @@ class Alluxio:
             return False
         if self.workers > 1 and not self._job_service_is_healthy():
             return False
-        request = urllib.request.Request(f"{self.s3}/", headers={"Authorization": _ANY_KEY})  # noqa: S310 - http
+        request = urllib.request.Request(f"{self.s3}/", headers={"Authorization": ANY_KEY})  # noqa: S310 - http
         try:
             urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
         except OSError:
@@ -220,23 +190,14 @@ class Alluxio:
     def _configuration(self) -> Path:
         return self.state / "alluxio"
 
-    @property
-    def _class_path_file(self) -> Path:
-        return self._configuration / "class-path"
-
     def _write_configuration(self) -> None:
         self._configuration.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         for folder in ("under_store", "temporary", *(self.blocks(name).name for name in self._numbered("worker"))):
             (self.folder / folder).mkdir(exist_ok=True)
-        lines = (f"{key}={value}" for key, value in self._properties().items())
-        (self._configuration / "alluxio-site.properties").write_text("\n".join(lines) + "\n")
-        (self._configuration / "log4j2.properties").write_text(_LOG4J)
-        (self._configuration / _MASTER_LOG4J).write_text(_LOG4J + _AUDIT_LOG4J.format(file=self.audit_log))
-        # In a fixed order: a wildcard's order is the file system's, and some classes are in two jars.
-        jars = sorted(ensure_jars("alluxio").glob("*.jar"))
-        class_path = os.pathsep.join(map(str, [self._configuration, *jars]))
-        self._class_path_file.write_text(f'-cp "{class_path}"\n')
+        write_configuration(
+            self._configuration, self._properties(), ensure_jars("alluxio").glob("*.jar"), self.audit_log
+        )
 
     def _properties(self) -> dict[str, object]:
         ports, folder = self.ports, self.folder
@@ -248,41 +209,26 @@ class Alluxio:
         }
         if self.workers > 1:
             bound |= self._job_properties()
-        return bound | {
+        return {
+            **PROPERTIES,
+            **bound,
             "alluxio.master.rpc.port": ports.alluxio_master,
             "alluxio.master.web.port": ports.alluxio_master_web,
             "alluxio.worker.rpc.port": ports.alluxio_worker,
             "alluxio.worker.web.port": ports.alluxio_worker_web,
             "alluxio.proxy.web.port": ports.alluxio_proxy_web,
-            # Memory only.
-            "alluxio.user.file.writetype.default": "MUST_CACHE",
-            "alluxio.proxy.s3.writetype": "MUST_CACHE",
             "alluxio.master.mount.table.root.ufs": folder / "under_store",
             "alluxio.master.journal.type": "UFS",
             "alluxio.master.journal.folder": self._journal,
-            "alluxio.master.metastore": "HEAP",
             "alluxio.worker.ramdisk.size": self.memory,
-            "alluxio.worker.tieredstore.levels": 1,
-            "alluxio.worker.tieredstore.level0.alias": "MEM",
             "alluxio.worker.tieredstore.level0.dirs.path": self.blocks(),
             "alluxio.tmp.dirs": folder / "temporary",
-            # Who may read what, and who did.
-            "alluxio.security.authorization.permission.enabled": "true",
-            "alluxio.security.authorization.permission.umask": "022",
-            "alluxio.master.audit.logging.enabled": "true",
-            # Lost memory is found in seconds instead of five minutes.
-            "alluxio.user.block.read.retry.max.duration": "10sec",
-            "alluxio.master.worker.timeout": "30sec",
-            "alluxio.master.lost.worker.detection.interval": "5sec",
             # A worker that is there at once needs no safe mode of five seconds.
             "alluxio.master.worker.connect.wait.time": "500ms",
-            "alluxio.user.rpc.retry.max.sleep": "500ms",
             # Nobody else writes the journal, so a starting master needs no quiet period of five seconds either.
             "alluxio.master.journal.tailer.shutdown.quiet.wait.time": "100ms",
             "alluxio.master.journal.tailer.sleep.time": "100ms",
             "alluxio.master.journal.backup.when.corrupted": "false",
-            "alluxio.master.update.check.enabled": "false",
-            "alluxio.user.metrics.collection.enabled": "false",
             **self.settings,
         }
 
@@ -295,33 +241,19 @@ class Alluxio:
             "alluxio.job.worker.rpc.port": ports.worker,
             "alluxio.job.worker.data.port": ports.worker_data,
             "alluxio.job.worker.web.port": ports.worker_web,
-            # A lost copy is made again in seconds instead of a minute or more. But a lost host's job worker has to be
-            # given up before its worker: a copy that is asked of it is not asked of another, ever (2.9.4).
-            "alluxio.master.replication.check.interval": "5sec",
-            "alluxio.job.master.worker.timeout": "5sec",
-            "alluxio.job.master.lost.worker.interval": "1sec",
+            **COPYING,
         }
 
     def _command_of(self, name: str) -> list[str | Path]:
         """Of a server; a worker's own address and folder are properties of its process."""
         server, _, number = name.partition("worker-")
         if not number:
-            return self._command(_MAIN_CLASSES[name], options=self._own_options(name))
+            return self._command(MAIN_CLASSES[name], options=own_options(name, self._configuration))
         address = f"127.0.0.{number}"
         own = {f"alluxio.{kind}.{what}": address for kind in ("worker", "job.worker") for what in _ADDRESSES}
         own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
         options = [f"-D{key}={value}" for key, value in own.items()]
-        return self._command(_MAIN_CLASSES[f"{server}worker"], options=options)
-
-    def _own_options(self, name: str) -> list[str]:
-        """Properties of one server alone; the last of two values of a property counts."""
-        match name:
-            case "master":
-                return [f"-Dlog4j2.configurationFile={self._configuration / _MASTER_LOG4J}"]
-            case "proxy":
-                return [f"-Dalluxio.security.login.username={PROXY_USER}"]
-            case _:
-                return []
+        return self._command(MAIN_CLASSES[f"{server}worker"], options=options)
 
     def _answers(self) -> bool:
         try:
@@ -332,8 +264,8 @@ class Alluxio:
 
     def _make_proxy_folder(self) -> None:
         """The proxy makes it with its first answer, and may not."""
-        if _PROXY_FOLDER not in self._names("/"):
-            self._run_cli("alluxio.cli.fs.FileSystemShell", "mkdir", f"/{_PROXY_FOLDER}/uploads")
+        if PROXY_FOLDER not in self._names("/"):
+            self._run_cli(SHELL, "mkdir", PROXY_UPLOADS)
 
     def _names(self, folder: str) -> list[str]:
         url = f"{self.web}/api/v1/master/webui_browse?path={folder}&offset=0&limit=100"
@@ -341,17 +273,12 @@ class Alluxio:
             return [entry["name"] for entry in json.load(answer).get("fileInfos") or ()]
 
     def _command(self, main_class: str, *arguments: str, options: Sequence[str] = ()) -> list[str | Path]:
-        folder, configuration = self.folder, self._configuration
-        return [
-            java_program(), f"-Xmx{HEAP}", "-XX:+UseSerialGC",
-            f"-Djava.io.tmpdir={folder / 'temporary'}",
-            f"-Dio.netty.native.workdir={configuration}",  # a hardened /dev/shm is noexec
-            f"-Dalluxio.home={folder}", f"-Dalluxio.conf.dir={configuration}",
-            f"-Dalluxio.site.conf.dir={configuration}",
-            f"-Dalluxio.logs.dir={self.state / 'run'}", f"-Dlog4j2.configurationFile={configuration}/log4j2.properties",
-            "-XX:-UsePerfData", *options,
-            f"@{self._class_path_file}", main_class, *arguments,
-        ]  # fmt: skip
+        return command(
+            main_class, *arguments, configuration=self._configuration, home=self.folder,
+            temporary=self.folder / "temporary", logs=self.state / "run",
+            native=self._configuration,  # a hardened /dev/shm is noexec
+            options=options,
+        )  # fmt: skip
 
     def _format(self) -> None:
         try:

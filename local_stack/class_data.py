@@ -42,17 +42,25 @@ def ensure_class_data_archive(report: Callable[[str], None] = print) -> Path:
         return archive
     report("class-data archive: running a small Spark application once")
     archive.parent.mkdir(parents=True, exist_ok=True)
+    write_class_data_archive(archive, ensure_jars("spark"))
+    return archive
+
+
+def write_class_data_archive(archive: Path, jars: Path) -> None:
+    """Make ``archive`` for drivers whose class path has all of the folder ``jars``.
+
+    :raises StackError: the application failed, or the JVM wrote nothing.
+    """
+    partial = archive.with_suffix(".partial")  # beside it: it is larger than the /dev/shm where images are built
+    partial.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="warehouse-scratch-", dir=SHARED_MEMORY) as scratch:
-        made = Path(scratch, "spark.jsa")
         submit(
             _APPLICATION,
-            ["warehouse.snapshots.class_data", str(ensure_jars("spark"))],
+            ["warehouse.snapshots.class_data", str(jars)],
             store=f"file://{scratch}/store",
-            java_options=f"-XX:ArchiveClassesAtExit={made}",
+            jars=jars,
+            java_options=f"-XX:ArchiveClassesAtExit={partial}",
         )
-        if not made.exists():
-            raise StackError("the JVM wrote no class-data archive")
-        partial = archive.with_suffix(".partial")
-        partial.write_bytes(made.read_bytes())
-        partial.rename(archive)
-    return archive
+    if not partial.exists():
+        raise StackError("the JVM wrote no class-data archive")
+    partial.rename(archive)

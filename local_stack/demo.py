@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from local_stack import demo_report
-from local_stack.airflow import USER
 from local_stack.airflow_api import FINISHED, AirflowApi, Json
+from local_stack.airflow_settings import USER
 from local_stack.errors import StackError
 from local_stack.preflight import swap_devices
 from local_stack.stack import Stack

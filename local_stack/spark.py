@@ -28,6 +28,7 @@ def submit(
     arguments: Sequence[str],
     *,
     store: str,
+    jars: Path | None = None,
     class_data_archive: Path | None = None,
     java_options: str = "",
     environment: Mapping[str, str] | None = None,
@@ -35,6 +36,7 @@ def submit(
     """Run an application with ``local[2]``; returns its standard output.
 
     :param store: URI of the store that is the catalog's warehouse.
+    :param jars: folder with Iceberg and the store's client; that of the lock unless given.
     :param java_options: more options for the driver's JVM.
     :param environment: more variables, where passwords belong.
     :raises StackError: it failed, with the end of its error output.
@@ -45,7 +47,7 @@ def submit(
         conf = spark_conf(StoreSpec(store), scratch_dir=scratch, class_data_archive=archive, small=True)
         conf["spark.driver.extraJavaOptions"] += f" {java_options}"
         command = [str(scripts / "spark-submit"), "--master", "local[2]"]
-        command += ["--driver-class-path", f"{ensure_jars('spark')}/*"]
+        command += ["--driver-class-path", f"{jars or ensure_jars('spark')}/*"]
         command += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
         base = {
             "PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)]),
