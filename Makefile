@@ -75,8 +75,12 @@ test-long: setup ## run the long versions of the tests
 	$(PYTHON) -m pytest -m long tests/spark
 	$(PYTHON) -m pytest -m long tests/e2e
 
+.PHONY: test-compose
+test-compose: setup ## build docker-compose.yaml's images, run its stack, kill its members (needs Docker; takes half an hour)
+	$(PYTHON) -m pytest -s tests/compose
+
 .PHONY: lint
-lint: setup lint-style lint-types lint-imports lint-schema ## run every check of the sources
+lint: setup lint-style lint-types lint-imports lint-schema lint-compose ## run every check of the sources
 
 .PHONY: lint-style
 lint-style:
@@ -96,10 +100,19 @@ lint-schema:
 	$(PYTHON) -m logical_warehouse schema --check
 	$(PYTHON) -m logical_warehouse lint
 
+.PHONY: lint-compose
+lint-compose: ## check Dockerfile and docker-compose.yaml
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/compose-lint check --quiet --no-env --fail-on low docker-compose.yaml
+
 .PHONY: format
 format: setup ## format the code
 	$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	$(VENV)/bin/ruff format $(SOURCES)
+
+.PHONY: compose-init
+compose-init: ## write the secrets and the .env of docker-compose.yaml
+	@$(SYSTEM_PYTHON) -m local_stack compose-init
 
 .PHONY: shell
 shell: ## open a Python with a Spark session on the demo's store
@@ -124,6 +137,7 @@ bench: setup ## measure against plain Spark, connectorx and COPY; writes docs/
 .PHONY: lock
 lock: $(VENV)/.installed ## resolve the Python packages and the jars anew
 	$(VENV)/bin/uv pip compile --quiet --python $(PYTHON) --no-header --no-annotate --output-file requirements.lock requirements-dev.txt
+	$(VENV)/bin/uv pip compile --quiet --python $(PYTHON) --no-header --no-annotate --constraint requirements.lock --output-file requirements-compose.lock requirements-compose.txt
 	$(PYTHON) -m local_stack lock-jars
 
 .PHONY: schema

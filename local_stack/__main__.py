@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from local_stack.class_data import ensure_class_data_archive
+from local_stack.compose_files import write_compose_files
 from local_stack.errors import StackError
 from local_stack.jars import SETS, ensure_jars, write_lock
 from local_stack.mariadb import ensure_programs
@@ -46,6 +47,10 @@ def _setup_mariadb() -> None:
     print(f"MariaDB: {ensure_programs().server}")
 
 
+def _compose_init() -> None:
+    print(*write_compose_files(), sep="\n")
+
+
 def _demo() -> None:
     from local_stack.demo import run_demo  # noqa: PLC0415 - needs the environment that `setup` makes
 
@@ -64,6 +69,7 @@ _COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "stop": (_stop, "end all services and free the memory"),
     "status": (_status, "show which services run"),
     "demo": (_demo, "start all services and run the demo"),
+    "compose-init": (_compose_init, "write the secrets and the .env of docker-compose.yaml"),
     "setup-mariadb": (_setup_mariadb, "find MariaDB's server for the tests, or unpack Debian's"),
     "lock-jars": (write_lock, "resolve the jars and write jars.lock"),
 }

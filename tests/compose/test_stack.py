@@ -1,0 +1,209 @@
+"""The stack in containers, in the order of this file: three days are backfilled, then its members are killed.
+
+Every check is made on the running services: from Airflow's REST interface, from Alluxio's, from the source itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from local_stack.airflow_api import AirflowApi, Json
+from local_stack.compose import ComposeStack, Container, docker
+from tests.compose.conftest import COPIES, SCALE
+from tests.e2e.runs import events_of, eventually, succeed
+
+DATES = ("2013-06-01", "2013-06-02", "2013-06-03")
+DATED = ("flights", "weather")
+REFERENCE = "snapshot_reference"
+TRAINING = "training_late_departures"
+RUN_TIMEOUT = 420
+NOTICED = 60
+"""Seconds in which the store has to notice that a worker is gone."""
+SNAPSHOTS = "/warehouse/snapshots"
+PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
+"""On which something listens in one of the containers."""
+
+
+def test_everything_is_healthy_and_as_many_as_asked(stack: ComposeStack) -> None:
+    assert stack.unhealthy() == []
+    assert {service: len(stack.containers(service)) for service in SCALE} == SCALE
+    assert len(stack.master("info")["workers"]) == SCALE["alluxio-worker"]
+    assert stack.spark()["aliveworkers"] == SCALE["spark-worker"]
+
+
+def test_from_outside_only_the_ui_answers(stack: ComposeStack) -> None:
+    published = {}
+    for container in stack.containers():
+        ports = docker("port", container.identifier).split("\n")
+        published |= {line.rpartition("-> ")[2]: container.service for line in ports if line}
+    assert published == {f"127.0.0.1:{stack.port}": "airflow-api-server"}
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5):
+        pass
+    # From a container on another network of this machine, which asks every address that the stack has.
+    addresses = [address for container in stack.containers() for address in _addresses(container)]
+    assert len(addresses) > len(stack.containers())
+    answered = docker(
+        "run", "--rm", "--entrypoint", "python3", "logical-warehouse-alluxio:local", "-c", _KNOCK,
+        ",".join(addresses), ",".join(map(str, PORTS)), timeout=180,
+    )  # fmt: skip
+    assert answered.split() == ["answered:"]
+
+
+def test_three_days_are_backfilled(stack: ComposeStack, api: AirflowApi, lineage: Callable[[], list[Json]]) -> None:
+    eventually("all DAGs", lambda: {REFERENCE, TRAINING, *_snapshot_dags()} <= api.dag_ids())
+    assert api.import_errors() == []
+    api.set_paused(REFERENCE, False)
+    reference = eventually("the reference tables' run", lambda: api.runs(REFERENCE))[0]
+    succeed(api, REFERENCE, reference["dag_run_id"], RUN_TIMEOUT)
+    api.set_paused(TRAINING, False)  # first: an event for a paused training is dropped
+    for dag_id in _snapshot_dags():
+        api.set_paused(dag_id, False)
+        api.create_backfill(dag_id, f"{DATES[0]}T00:00:00Z", f"{DATES[-1]}T00:00:00Z")
+    for dag_id in _snapshot_dags():
+        for date in DATES:
+            succeed(api, dag_id, _run_of(api, dag_id, date)["dag_run_id"], RUN_TIMEOUT)
+
+
+@pytest.mark.parametrize("table", DATED)
+def test_counts_are_those_of_the_source(stack: ComposeStack, api: AirflowApi, table: str) -> None:
+    counted = {
+        date: int(rows)
+        for date, rows in stack.rows(
+            f"SELECT date(time_hour), count(*) FROM public.{table} WHERE time_hour >= '{DATES[0]}' "
+            f"AND time_hour < date '{DATES[-1]}' + 1 GROUP BY 1"
+        )
+    }
+    assert {event["extra"]["as_of"]: event["extra"]["rows"] for event in events_of(api, table)} == counted
+    assert set(counted) == set(DATES)
+
+
+def test_each_date_is_trained(api: AirflowApi) -> None:
+    eventually("a training for each date", lambda: {run["partition_key"] for run in api.runs(TRAINING)} == set(DATES))
+    for run in api.runs(TRAINING):
+        succeed(api, TRAINING, run["dag_run_id"], RUN_TIMEOUT)
+
+
+def test_all_of_it_is_in_memory_with_its_copies(stack: ComposeStack) -> None:
+    _wait_for_copies(stack)
+    files = list(stack.files("/warehouse"))
+    assert len([file for file in files if file["name"].endswith(".parquet")]) >= len(DATES) * len(DATED) + 3
+    assert {file["persistenceState"] for file in files} == {"NOT_PERSISTED"}
+    # Nothing was written to a container's own file system: it cannot be.
+    for container in stack.containers():
+        assert docker("inspect", "--format", "{{.HostConfig.ReadonlyRootfs}}", container.identifier).strip() == "true"
+
+
+def test_metrics_are_read_in_the_network(stack: ComposeStack) -> None:
+    for service, url, expected in (
+        ("alluxio-master", "http://localhost:19999/metrics/prometheus/", "Master_FilesPinned"),
+        ("alluxio-worker", "http://localhost:30000/metrics/prometheus/", "Worker_CapacityUsed"),
+        ("spark-master", "http://spark-master:8080/metrics/master/prometheus", "metrics_master_aliveWorkers"),
+        ("spark-worker", "http://localhost:8081/metrics/prometheus", "metrics_worker_coresFree"),
+        ("airflow-metrics", "http://localhost:9102/metrics", "airflow_ti_successes_total"),
+    ):
+        assert expected in stack.execute(service, "curl", "-fsS", url), service
+
+
+def test_runs_are_told_to_openlineage(lineage: Callable[[], list[Json]]) -> None:
+    told = {(event["job"]["name"], event["eventType"]) for event in lineage() if "job" in event}
+    for job in ("snapshot_flights.snapshot", "snapshot_flights.validate", f"{TRAINING}.train"):
+        assert {(job, "START"), (job, "COMPLETE")} <= told
+
+
+def test_the_loss_of_an_alluxio_worker_loses_no_snapshot(stack: ComposeStack, api: AirflowApi) -> None:
+    lost = stack.containers("alluxio-worker")[-1]
+    stack.kill(lost)
+    started = time.monotonic()
+    eventually("a lost worker", lambda: len(stack.master("info")["workers"]) == SCALE["alluxio-worker"] - 1, NOTICED)
+    print(f"the loss was noticed after {time.monotonic() - started:.0f} s")
+    assert _least_percentage(stack) == 100
+    _wait_for_copies(stack)
+    print(f"all copies are there again after {time.monotonic() - started:.0f} s")
+    run = api.trigger("snapshot_flights", params={"as_of": DATES[0]})
+    succeed(api, "snapshot_flights", run["dag_run_id"], RUN_TIMEOUT)
+    stack.start(lost)
+    eventually("it is back", lambda: len(stack.master("info")["workers"]) == SCALE["alluxio-worker"], NOTICED)
+
+
+def test_a_snapshot_survives_the_loss_of_a_spark_worker(stack: ComposeStack, api: AirflowApi) -> None:
+    run = api.trigger("snapshot_flights", params={"as_of": DATES[1]})
+    eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
+    lost = stack.containers("spark-worker")[-1]
+    stack.kill(lost)
+    succeed(api, "snapshot_flights", run["dag_run_id"], RUN_TIMEOUT)
+    stack.start(lost)
+
+
+def test_a_snapshot_survives_the_loss_of_an_airflow_worker(stack: ComposeStack, api: AirflowApi) -> None:
+    run = api.trigger("snapshot_flights", params={"as_of": DATES[2]})
+    eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
+    task = _task(api, run["dag_run_id"])
+    workers = stack.containers("airflow-worker")
+    (lost,) = [worker for worker in workers if worker.identifier.startswith(task["hostname"])]
+    stack.kill(lost)
+    succeed(api, "snapshot_flights", run["dag_run_id"], RUN_TIMEOUT)
+    after = _task(api, run["dag_run_id"])
+    assert after["try_number"] == task["try_number"] + 1
+    assert after["hostname"] != task["hostname"]
+    stack.start(lost)
+
+
+_KNOCK = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def knock(place):
+    try:
+        socket.create_connection(place, timeout=2).close()
+        return f"{place[0]}:{place[1]}"
+    except OSError:
+        return ""
+places = [(address, int(port)) for address in sys.argv[1].split(",") for port in sys.argv[2].split(",")]
+with ThreadPoolExecutor(100) as pool:
+    print("answered:", *filter(None, pool.map(knock, places)))
+"""
+
+
+def _snapshot_dags() -> list[str]:
+    return [f"snapshot_{table}" for table in DATED]
+
+
+def _run_of(api: AirflowApi, dag_id: str, date: str) -> Json:
+    return next(run for run in api.runs(dag_id) if (run["logical_date"] or "").startswith(date))
+
+
+def _task(api: AirflowApi, run_id: str) -> Json:
+    return next(task for task in api.task_instances("snapshot_flights", run_id) if task["task_id"] == "snapshot")
+
+
+def _applications(stack: ComposeStack, run_id: str) -> list[Json]:
+    """Snapshot jobs of a run that have executors."""
+    name = f"SnapshotJob {run_id}"
+    return [one for one in stack.spark()["activeapps"] if one["name"] == name and one["state"] == "RUNNING"]
+
+
+def _addresses(container: Container) -> list[str]:
+    shown = docker(
+        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container.identifier
+    )
+    return shown.split()
+
+
+def _least_percentage(stack: ComposeStack) -> int:
+    return min(int(file["inAlluxioPercentage"]) for file in stack.files(SNAPSHOTS))
+
+
+def _wait_for_copies(stack: ComposeStack) -> None:
+    """Until each file of the snapshots is wholly in memory, on as many workers as asked."""
+    eventually(
+        f"{COPIES} copies of each file",
+        lambda: all(
+            int(file["inAlluxioPercentage"]) == 100 and len(file["fileLocations"]) >= COPIES
+            for file in stack.files(SNAPSHOTS)
+            if file["sizeBytes"]
+        ),
+        timeout=120,
+    )
