@@ -33,7 +33,7 @@ FROM debian AS java
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl openjdk-17-jre-headless python3 \
  && rm -rf /var/lib/apt/lists/* \
  && ln -s "$(dirname "$(dirname "$(readlink -f /usr/bin/java)")")" /usr/lib/jvm/java \
- && install -d -o warehouse -g warehouse /var/lib/alluxio /var/log/airflow
+ && install -d -o warehouse -g warehouse /var/lib/alluxio /var/log/alluxio /var/log/airflow
 ENV JAVA_HOME=/usr/lib/jvm/java \
     PYTHONPATH=/opt/warehouse/plugins:/opt/warehouse/spark_jobs:/opt/warehouse \
     PYTHONUNBUFFERED=1

@@ -137,7 +137,7 @@ bench: setup ## measure against plain Spark, connectorx and COPY; writes docs/
 .PHONY: lock
 lock: $(VENV)/.installed ## resolve the Python packages and the jars anew
 	$(VENV)/bin/uv pip compile --quiet --python $(PYTHON) --no-header --no-annotate --output-file requirements.lock requirements-dev.txt
-	$(VENV)/bin/uv pip compile --quiet --python $(PYTHON) --no-header --no-annotate --constraint requirements.lock --output-file requirements-compose.lock requirements-compose.txt
+	$(VENV)/bin/uv pip compile --quiet --python $(PYTHON) --no-header --no-annotate --python-version 3.11.2 --constraint requirements.lock --output-file requirements-compose.lock requirements-compose.txt
 	$(PYTHON) -m local_stack lock-jars
 
 .PHONY: schema

@@ -23,10 +23,10 @@ from local_stack.alluxio_servers import (
     COPYING,
     MAIN_CLASSES,
     PROPERTIES,
-    PROXY_FOLDER,
     PROXY_UPLOADS,
     SHELL,
     command,
+    has_proxy_folder,
     own_options,
     write_configuration,
 )
@@ -264,13 +264,8 @@ class Alluxio:
 
     def _make_proxy_folder(self) -> None:
         """The proxy makes it with its first answer, and may not."""
-        if PROXY_FOLDER not in self._names("/"):
+        if not has_proxy_folder(self.web):
             self._run_cli(SHELL, "mkdir", PROXY_UPLOADS)
-
-    def _names(self, folder: str) -> list[str]:
-        url = f"{self.web}/api/v1/master/webui_browse?path={folder}&offset=0&limit=100"
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
-            return [entry["name"] for entry in json.load(answer).get("fileInfos") or ()]
 
     def _command(self, main_class: str, *arguments: str, options: Sequence[str] = ()) -> list[str | Path]:
         return command(

@@ -6,7 +6,9 @@ Sources of the property names: Alluxio 2.9's `PropertyKey`.
 
 from __future__ import annotations
 
+import json
 import os
+import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -102,6 +104,17 @@ def write_configuration(folder: Path, properties: dict[str, object], jars: Itera
     # In a fixed order: a wildcard's order is the file system's, and some classes are in two jars.
     class_path = os.pathsep.join(map(str, [folder, *sorted(jars)]))
     _class_path_file(folder).write_text(f'-cp "{class_path}"\n')
+
+
+def has_proxy_folder(master_web: str) -> bool:
+    """Whether the store has the folder of :data:`PROXY_UPLOADS`.
+
+    :param master_web: address of the REST interface of Alluxio's master.
+    :raises OSError: the master does not answer.
+    """
+    url = f"{master_web}/api/v1/master/webui_browse?path=/&offset=0&limit=100"
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
+        return any(entry["name"] == PROXY_FOLDER for entry in json.load(answer).get("fileInfos") or ())
 
 
 def own_options(server: str, configuration: Path) -> list[str]:

@@ -13,7 +13,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local_stack.alluxio_servers import COPYING, FORMAT, MAIN_CLASSES, PROPERTIES, command, write_configuration
+from local_stack.alluxio_servers import (
+    COPYING,
+    FORMAT,
+    MAIN_CLASSES,
+    PROPERTIES,
+    PROXY_UPLOADS,
+    SHELL,
+    command,
+    has_proxy_folder,
+    own_options,
+    write_configuration,
+)
 from local_stack.containers.memory_guard import ensure_memory_only
 from local_stack.containers.together import become, run_together
 from local_stack.errors import StackError
@@ -24,8 +35,11 @@ RUN = Path("/run/alluxio")
 TIER = Path("/mnt/ramdisk")
 UNDER_STORE = Path("/mnt/under_store")
 JOURNAL = Path("/var/lib/alluxio/journal")
+AUDIT_LOG = Path("/var/log/alluxio/audit.log")
+"""Of the master, on a volume: paths, users, commands and outcomes."""
 NATIVE = Path("/tmp")  # noqa: S108 - code, no data; the other tmpfs are noexec
 MASTER = "alluxio-master"
+MASTER_WEB = f"http://{MASTER}:19999"
 JOB_MASTER = "alluxio-job-master"
 REPLICATION = "WAREHOUSE_REPLICATION"
 """Environment variable: how many workers are to hold each block of files whose writer did not say."""
@@ -80,12 +94,16 @@ def main(arguments: Sequence[str]) -> None:
         print(f"memory only: {capacity >> 20} MiB of {TIER} are this worker's tier", flush=True)
     for folder in ("conf", "temporary", "logs"):
         (RUN / folder).mkdir(exist_ok=True)
-    write_configuration(RUN / "conf", properties(host, capacity), JARS.glob("*.jar"))
+    write_configuration(RUN / "conf", properties(host, capacity), JARS.glob("*.jar"), AUDIT_LOG)
     (RUN / "conf" / "metrics.properties").write_text(_PROMETHEUS)
     if name in ("master", "job-master") and not (JOURNAL.is_dir() and any(JOURNAL.iterdir())):
-        _format()
+        _run_cli("formatting the journal", FORMAT, "master")
+    if name == "proxy" and not has_proxy_folder(MASTER_WEB):
+        _run_cli("making the folder of the proxy", SHELL, "mkdir", PROXY_UPLOADS)
     names = ("worker", "job-worker") if name == "worker" else (name,)
-    commands = {one: _command(MAIN_CLASSES[one], heap=HEAPS[one]) for one in names}
+    commands = {
+        one: _command(MAIN_CLASSES[one], heap=HEAPS[one], options=own_options(one, RUN / "conf")) for one in names
+    }
     if len(commands) == 1:
         become(commands[name], cwd=RUN)
     else:
@@ -99,14 +117,20 @@ def tier_capacity(tier: Path) -> int:
     return stat.f_blocks * stat.f_frsize * 97 // 100
 
 
-def _command(main_class: str, *arguments: str, heap: str) -> list[str | Path]:
+def _server(name: str) -> list[str | Path]:
+    return _command(MAIN_CLASSES[name], heap=HEAPS[name], options=own_options(name, RUN / "conf"))
+
+
+def _command(main_class: str, *arguments: str, heap: str, options: Sequence[str] = ()) -> list[str | Path]:
     return command(
         main_class, *arguments, configuration=RUN / "conf", home=RUN, temporary=RUN / "temporary", logs=RUN / "logs",
-        native=NATIVE, heap=heap,
+        native=NATIVE, heap=heap, options=options,
     )  # fmt: skip
 
 
-def _format() -> None:
-    done = subprocess.run(_command(FORMAT, "master", heap="128m"), cwd=RUN, capture_output=True, text=True, check=False)
+def _run_cli(what: str, main_class: str, *arguments: str) -> None:
+    """Run a command of Alluxio as the account of the servers, who may do everything."""
+    command_line = _command(main_class, *arguments, heap="128m")
+    done = subprocess.run(command_line, cwd=RUN, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StackError(f"formatting the journal in {JOURNAL} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+        raise StackError(f"{what} failed: {(done.stderr or done.stdout).strip()[-500:]}")
