@@ -88,9 +88,9 @@ def test_nothing_can_be_written_but_where_it_is_said(name: str) -> None:
         assert re.search(r":size=(\d+[mg]|\$\{\w+:-\d+[mg]\}),mode=[01]\d{3}", mount), mount
     # Volumes are disks: what is on them holds no row.
     disks = {volume.partition(":")[0] for volume in service.get("volumes", ())}
-    assert disks <= {"./dags", "airflow-logs", "alluxio-journal", "postgres-data", "sample-data"}
+    assert disks <= {"./dags", "airflow-logs", "alluxio-journal", "alluxio-audit", "postgres-data", "sample-data"}
     if name.startswith(("alluxio-", "spark-")):
-        assert disks <= {"alluxio-journal"}
+        assert disks <= {"alluxio-journal", "alluxio-audit"}
 
 
 @pytest.mark.parametrize("name", HOLDS_ROWS)
