@@ -21,12 +21,14 @@ from typing import Any
 from local_stack.alluxio_servers import (
     ANY_KEY,
     COPYING,
+    FORMAT,
     MAIN_CLASSES,
     PROPERTIES,
     PROXY_UPLOADS,
     SHELL,
     command,
     has_proxy_folder,
+    master_answer,
     own_options,
     write_configuration,
 )
@@ -52,6 +54,8 @@ class Alluxio:
 
     ``workers``: several stand each on a loopback address of its own, 127.0.0.1, 127.0.0.2 and so on, since Alluxio
     keeps the copies of a block on different hosts; and with the job service, which copies what a lost worker held.
+    ``masters``: several stand on these addresses in the same way, with a journal that they replicate among each other;
+    the least number of which one may be lost is three.
     """
 
     state: Path
@@ -59,6 +63,8 @@ class Alluxio:
     memory: int = 2 << 30
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
+    masters: int = 1
+    journal_port: int = 19200
     job_ports: JobPorts = field(default_factory=JobPorts)
     programs: Path | None = None
 
@@ -71,12 +77,12 @@ class Alluxio:
     @property
     def uri(self) -> str:
         """Where snapshots live."""
-        return f"alluxio://{LOOPBACK}:{self.ports.alluxio_master}{WAREHOUSE}"
+        return f"alluxio://{self._master_addresses}{WAREHOUSE}"
 
     @property
     def web(self) -> str:
-        """The master's web address, with its REST interface under ``/api/v1/master``."""
-        return f"http://{LOOPBACK}:{self.ports.alluxio_master_web}"
+        """The master's web address, with its REST interface under ``/api/v1/master``; of several all, with commas."""
+        return ",".join(f"http://{address}:{self.ports.alluxio_master_web}" for address in _addresses(self.masters))
 
     @property
     def s3(self) -> str:
@@ -91,14 +97,11 @@ class Alluxio:
     @property
     def services(self) -> dict[str, Service]:
         """By name: ``master``, ``proxy``, ``worker``, ``worker-2`` and so on; of several workers also ``job-master``,
-        ``job-worker``, ``job-worker-2``."""
-        names = ["master", *self._numbered("worker"), "proxy"]
+        ``job-worker``, ``job-worker-2``; of several masters ``master-2`` and so on."""
+        names = [*_numbered("master", self.masters), *_numbered("worker", self.workers), "proxy"]
         if self.workers > 1:
-            names += ["job-master", *self._numbered("job-worker")]
+            names += ["job-master", *_numbered("job-worker", self.workers)]
         return {name: Service(f"alluxio-{name}", self.state / "run") for name in names}
-
-    def _numbered(self, server: str) -> list[str]:
-        return [server, *(f"{server}-{number}" for number in range(2, self.workers + 1))]
 
     def blocks(self, worker: str = "worker") -> Path:
         """The folder in which a worker keeps its blocks."""
@@ -116,12 +119,11 @@ class Alluxio:
         """Start what does not run, without waiting."""
         self._write_configuration()
         services = self.services
-        for name in sorted(
-            services, key="master".__eq__
-        ):  # the others wait for the master, which is formatted meanwhile
+        # The others wait for the masters, which are formatted meanwhile.
+        for name in sorted(services, key=lambda name: _kind_and_number(name)[0] == "master"):
             if not services[name].is_running():
-                if name == "master" and not self._journal.exists():
-                    self._format()
+                if _kind_and_number(name)[0] == "master" and not self._journal(name).exists():
+                    self._format(name)
                 services[name].start(self._command_of(name), env=self._environment(), cwd=self.folder)
                 if (pid := services[name].pid) is not None:
                     stop_core_dumps(pid)  # a server's core would hold blocks
@@ -169,7 +171,7 @@ class Alluxio:
 
         :raises OSError: nobody answers.
         """
-        info: dict[str, Any] = _answer(f"{self.web}/api/v1/master/info")
+        info: dict[str, Any] = master_answer(self.web, "info")
         return info
 
     def stop(self) -> None:
@@ -183,8 +185,11 @@ class Alluxio:
         return all(service.is_running() for service in self.services.values())
 
     @property
-    def _journal(self) -> Path:
-        return self.folder / "journal"
+    def _master_addresses(self) -> str:
+        return ",".join(f"{address}:{self.ports.alluxio_master}" for address in _addresses(self.masters))
+
+    def _journal(self, master: str = "master") -> Path:
+        return self.folder / master.replace("master", "journal")
 
     @property
     def _configuration(self) -> Path:
@@ -193,7 +198,8 @@ class Alluxio:
     def _write_configuration(self) -> None:
         self._configuration.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        for folder in ("under_store", "temporary", *(self.blocks(name).name for name in self._numbered("worker"))):
+        blocks = (self.blocks(name).name for name in _numbered("worker", self.workers))
+        for folder in ("under_store", "temporary", *blocks):
             (self.folder / folder).mkdir(exist_ok=True)
         write_configuration(
             self._configuration, self._properties(), ensure_jars("alluxio").glob("*.jar"), self.audit_log
@@ -209,6 +215,8 @@ class Alluxio:
         }
         if self.workers > 1:
             bound |= self._job_properties()
+        if self.masters > 1:
+            bound |= self._masters_properties()
         return {
             **PROPERTIES,
             **bound,
@@ -218,8 +226,8 @@ class Alluxio:
             "alluxio.worker.web.port": ports.alluxio_worker_web,
             "alluxio.proxy.web.port": ports.alluxio_proxy_web,
             "alluxio.master.mount.table.root.ufs": folder / "under_store",
-            "alluxio.master.journal.type": "UFS",
-            "alluxio.master.journal.folder": self._journal,
+            "alluxio.master.journal.type": "UFS" if self.masters == 1 else "EMBEDDED",
+            "alluxio.master.journal.folder": self._journal(),
             "alluxio.worker.ramdisk.size": self.memory,
             "alluxio.worker.tieredstore.level0.dirs.path": self.blocks(),
             "alluxio.tmp.dirs": folder / "temporary",
@@ -244,16 +252,35 @@ class Alluxio:
             **COPYING,
         }
 
+    def _masters_properties(self) -> dict[str, object]:
+        journals = ",".join(f"{address}:{self.journal_port}" for address in _addresses(self.masters))
+        return {
+            "alluxio.master.rpc.addresses": self._master_addresses,
+            "alluxio.master.embedded.journal.addresses": journals,
+            "alluxio.master.embedded.journal.port": self.journal_port,
+            # A lost leader is followed in seconds instead of ten to twenty.
+            "alluxio.master.embedded.journal.election.timeout.min": "2sec",
+            "alluxio.master.embedded.journal.election.timeout.max": "4sec",
+        }
+
     def _command_of(self, name: str) -> list[str | Path]:
-        """Of a server; a worker's own address and folder are properties of its process."""
-        server, _, number = name.partition("worker-")
-        if not number:
-            return self._command(MAIN_CLASSES[name], options=own_options(name, self._configuration))
-        address = f"127.0.0.{number}"
-        own = {f"alluxio.{kind}.{what}": address for kind in ("worker", "job.worker") for what in _ADDRESSES}
-        own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
-        options = [f"-D{key}={value}" for key, value in own.items()]
-        return self._command(MAIN_CLASSES[f"{server}worker"], options=options)
+        """Of a server."""
+        server, _ = _kind_and_number(name)
+        options = [*own_options(server, self._configuration), *self._own_place(name)]
+        return self._command(MAIN_CLASSES[server], options=options)
+
+    def _own_place(self, name: str) -> list[str]:
+        """Address and folder of the second server of a kind and those after it, properties of their processes."""
+        server, number = _kind_and_number(name)
+        if number == 1:
+            return []
+        kinds = ["master"] if server == "master" else ["worker", "job.worker"]
+        own = {f"alluxio.{kind}.{what}": f"127.0.0.{number}" for kind in kinds for what in _ADDRESSES}
+        if server == "master":
+            own["alluxio.master.journal.folder"] = str(self._journal(name))
+        else:
+            own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
+        return [f"-D{key}={value}" for key, value in own.items()]
 
     def _answers(self) -> bool:
         try:
@@ -275,16 +302,16 @@ class Alluxio:
             options=options,
         )  # fmt: skip
 
-    def _format(self) -> None:
+    def _format(self, master: str) -> None:
         try:
-            self._run_cli("alluxio.cli.Format", "master")
+            self._run_cli(FORMAT, "master", options=self._own_place(master))
         except StackError:
-            shutil.rmtree(self._journal, ignore_errors=True)
+            shutil.rmtree(self._journal(master), ignore_errors=True)
             raise
 
-    def _run_cli(self, main_class: str, *arguments: str) -> None:
+    def _run_cli(self, main_class: str, *arguments: str, options: Sequence[str] = ()) -> None:
         done = subprocess.run(
-            self._command(main_class, *arguments), env=self._environment(), cwd=self.folder,
+            self._command(main_class, *arguments, options=options), env=self._environment(), cwd=self.folder,
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         if done.returncode:
@@ -294,6 +321,19 @@ class Alluxio:
         folders = [str(self.programs)] if self.programs is not None else []
         path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
         return {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+def _addresses(servers: int) -> list[str]:
+    return [f"127.0.0.{number}" for number in range(1, servers + 1)]
+
+
+def _numbered(server: str, count: int) -> list[str]:
+    return [server, *(f"{server}-{number}" for number in range(2, count + 1))]
+
+
+def _kind_and_number(name: str) -> tuple[str, int]:
+    server, _, number = name.rpartition("-")
+    return (server, int(number)) if number.isdecimal() else (name, 1)
 
 
 def _answer(url: str) -> Any:

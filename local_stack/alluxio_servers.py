@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from local_stack.java import java_program
 
@@ -106,15 +108,28 @@ def write_configuration(folder: Path, properties: dict[str, object], jars: Itera
     _class_path_file(folder).write_text(f'-cp "{class_path}"\n')
 
 
-def has_proxy_folder(master_web: str) -> bool:
-    """Whether the store has the folder of :data:`PROXY_UPLOADS`.
+def master_answer(web: str, what: str, **query: str | int) -> Any:
+    """An answer of the REST interface of Alluxio's master.
 
-    :param master_web: address of the REST interface of Alluxio's master.
-    :raises OSError: the master does not answer.
+    :param web: address of its web server, or those of several masters, of which the leader answers, with commas.
+    :raises OSError: none answers.
     """
-    url = f"{master_web}/api/v1/master/webui_browse?path=/&offset=0&limit=100"
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
-        return any(entry["name"] == PROXY_FOLDER for entry in json.load(answer).get("fileInfos") or ())
+    addresses = web.split(",")
+    for number, address in enumerate(addresses, start=1):
+        url = f"{address}/api/v1/master/{what}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
+                return json.load(answer)
+        except OSError:
+            if number == len(addresses):
+                raise
+    raise AssertionError("no address")
+
+
+def has_proxy_folder(web: str) -> bool:
+    """Whether the store has the folder of :data:`PROXY_UPLOADS`; arguments and errors of :func:`master_answer`."""
+    listed = master_answer(web, "webui_browse", path="/", offset=0, limit=100)
+    return any(entry["name"] == PROXY_FOLDER for entry in listed.get("fileInfos") or ())
 
 
 def own_options(server: str, configuration: Path) -> list[str]:

@@ -17,8 +17,11 @@ from warehouse.failures import PermanentError, RetryableError
 from warehouse.host_memory import Kernel
 
 from logical_warehouse.memory_settings import alluxio_findings, is_this_host
+from logical_warehouse.store_address import hosts_of
 
 TIMEOUT_SECONDS = (3, 10)
+_LEADERS: dict[str, str] = {}
+"""URLs of all masters → the one that answered last: of several masters only the leader does."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class StoreHealth:
 def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: int = 1) -> StoreHealth:
     """Ask the master at ``web`` whether ``uri`` can be written to memory.
 
+    :param web: URL of the master's web server, or those of several masters with commas in between.
     :param replication: copies of each file, which have to be on different hosts.
     :raises RetryableError: the master does not answer, or has no live worker, or too few of them.
     :raises RowsCouldReachDisk: the store is memory-only, and the cluster is set up so that data would reach a disk.
@@ -46,7 +50,7 @@ def ask_alluxio(uri: str, web: str, *, memory_only: bool = True, replication: in
     """
     info = _get(web, "info", {})
     if memory_only:
-        here = all(is_this_host(host) for host in (urlsplit(uri).hostname, *_worker_hosts(info)))
+        here = all(is_this_host(host) for host in (*hosts_of(uri), *_worker_hosts(info)))
         if findings := tuple(alluxio_findings(uri, info, Kernel() if here else None)):
             raise RowsCouldReachDisk(findings)
     workers = len(info.get("workers") or ())
@@ -101,14 +105,21 @@ def _worker_hosts(info: dict[str, Any]) -> Iterator[str]:
 
 
 def _get(web: str, what: str, query: dict[str, str]) -> dict[str, Any]:
-    url = f"{web.rstrip('/')}/api/v1/master/{what}"
-    try:
-        response = requests.get(url, params=query, timeout=TIMEOUT_SECONDS)
-        response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-    except (requests.RequestException, ValueError) as error:
-        raise RetryableError(f"Alluxio does not answer at {web} ({type(error).__name__}); start its master.") from error
-    return answer
+    errors = []
+    for url in sorted(web.split(","), key=lambda url: url != _LEADERS.get(web)):
+        try:
+            response = requests.get(
+                f"{url.strip().rstrip('/')}/api/v1/master/{what}", params=query, timeout=TIMEOUT_SECONDS
+            )
+            response.raise_for_status()
+            answer: dict[str, Any] = response.json()
+        except (requests.RequestException, ValueError) as error:
+            errors.append(error)
+        else:
+            _LEADERS[web] = url
+            return answer
+    kinds = ", ".join(sorted({type(error).__name__ for error in errors}))
+    raise RetryableError(f"Alluxio does not answer at {web} ({kinds}); start its master.") from errors[-1]
 
 
 def bytes_of(text: str | int) -> int:

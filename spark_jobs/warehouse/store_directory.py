@@ -113,8 +113,11 @@ def _client(session: SparkSession, store: StoreSpec) -> Iterator[Any]:
 def _configuration(session: SparkSession, store: StoreSpec) -> Any:
     alluxio, uri = jvm_of(session).alluxio, urlsplit(store.uri)
     configuration = alluxio.conf.Configuration.copyGlobal()
-    configuration.set(alluxio.conf.PropertyKey.MASTER_HOSTNAME, uri.hostname)
-    configuration.set(alluxio.conf.PropertyKey.MASTER_RPC_PORT, uri.port)
+    if "," in uri.netloc:  # several masters, of which the client finds the leader
+        configuration.set(alluxio.conf.PropertyKey.MASTER_RPC_ADDRESSES, uri.netloc)
+    else:
+        configuration.set(alluxio.conf.PropertyKey.MASTER_HOSTNAME, uri.hostname)
+        configuration.set(alluxio.conf.PropertyKey.MASTER_RPC_PORT, uri.port)
     return configuration
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from logical_warehouse.manifest.section import Duration, Positive, Section, refusal
+from logical_warehouse.store_address import hosts_of
 
 SCHEMES = ("alluxio", "file", "hdfs", "s3a")
 ON_DISK = ("hdfs", "s3a")
@@ -52,7 +53,12 @@ class Store(Section):
     uri: Annotated[
         str,
         BeforeValidator(_uri),
-        Field(json_schema_extra={"pattern": rf"^({'|'.join(SCHEMES)})://.", "examples": ["alluxio://host:19998/path"]}),
+        Field(
+            json_schema_extra={
+                "pattern": rf"^({'|'.join(SCHEMES)})://.",
+                "examples": ["alluxio://host:19998/path", "alluxio://a:19998,b:19998,c:19998/path"],
+            }
+        ),
     ]
     """Folder of the catalog: `alluxio://…`, or `file://…`, `hdfs://…`, `s3a://…` where a site has those."""
     catalog: Annotated[str, Field(pattern=_IDENTIFIER)] = "warehouse"
@@ -60,7 +66,8 @@ class Store(Section):
     namespace: Annotated[str, Field(pattern=_IDENTIFIER)] = "snapshots"
     """Namespace of the tables in the catalog: `<catalog>.<namespace>.<table>`."""
     web: str | None = None
-    """URL of Alluxio's master REST API; by default `http://<host of uri>:19999`. Unused for other stores."""
+    """URL of Alluxio's master REST API; by default `http://<host of uri>:19999`. Of several masters
+    (`uri: alluxio://a:19998,b:19998,c:19998/path`) all, with commas: the leader answers. Unused for other stores."""
     s3: str | None = None
     """URL of the Alluxio proxy's S3 API; by default `http://<host of uri>:39999/api/v1/s3`. Unused for others."""
     memory_only: Annotated[bool, AfterValidator(_in_memory), Field(validate_default=True)] = True
@@ -80,9 +87,10 @@ class Store(Section):
         uri = urlsplit(data["uri"])
         if uri.scheme != "alluxio":
             return {**data, "web": None, "s3": None}
+        hosts = [f"[{host}]" if ":" in host else host for host in hosts_of(data["uri"])]
         defaults = {
-            "web": f"http://{uri.hostname}:{MASTER_WEB_PORT}",
-            "s3": f"http://{uri.hostname}:{PROXY_PORT}/api/v1/s3",
+            "web": ",".join(f"http://{host}:{MASTER_WEB_PORT}" for host in hosts),
+            "s3": f"http://{hosts[0]}:{PROXY_PORT}/api/v1/s3",
         }
         return {**defaults, **data}
 
