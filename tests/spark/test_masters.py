@@ -11,9 +11,9 @@ import pytest
 from logical_warehouse.store_files import AlluxioFiles
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
-from warehouse.job_spec import StoreSpec
 from warehouse.reading import read_as_of
 from warehouse.spark_conf import spark_conf
+from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import Ports, free_port
