@@ -44,19 +44,10 @@ def main(arguments: Sequence[str]) -> None:
     environment = dict(os.environ)
     if list(arguments[:2]) == ["celery", "worker"]:
         ensure_memory_only(scratch=str(SHARED_MEMORY))
-        environment["SPARK_CONF_DIR"] = str(_write_spark_defaults(address_towards(MASTER, PORT)))
+        # Where executors reach the drivers of this container, whose own name means its address on any of its networks.
+        # Not by a folder of settings: it would come into the class path, which then is not that of the archive.
+        environment["SPARK_LOCAL_IP"] = environment["SPARK_LOCAL_HOSTNAME"] = address_towards(MASTER, PORT)
     become([sys.executable, "-m", "airflow", *arguments], env=environment, cwd=HOME)
-
-
-def _write_spark_defaults(address: str) -> Path:
-    """Where executors reach the drivers of this container, whose own name means its address on any of its networks.
-
-    :returns: the folder with ``spark-defaults.conf``.
-    """
-    folder = HOME / "spark-conf"
-    folder.mkdir(exist_ok=True)
-    (folder / "spark-defaults.conf").write_text(f"spark.driver.host {address}\nspark.driver.bindAddress {address}\n")
-    return folder
 
 
 def run_warehouse(arguments: Sequence[str]) -> None:

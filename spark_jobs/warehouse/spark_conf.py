@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from warehouse.store_spec import StoreSpec
+
+LOG_SETTINGS = Path(__file__).resolve().parents[1] / "log4j2.properties"
+"""What a driver's JVM writes into the task's log."""
 
 ALLUXIO_PROPERTIES = {
     # Without it data goes on to the under-store, a disk.
@@ -60,7 +65,8 @@ def spark_conf(
         "spark.ui.showConsoleProgress": "false",
         "spark.eventLog.enabled": "false",
         "spark.executor.heartbeatInterval": "2s",
-        "spark.driver.extraJavaOptions": _java_options(scratch_dir, alluxio, class_data_archive, small=small),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS} "
+        + _java_options(scratch_dir, alluxio, class_data_archive, small=small),
         "spark.executor.extraJavaOptions": _java_options(scratch_dir, alluxio),
         # Python's temporary files on executors; on the driver the job itself sees to it.
         "spark.executorEnv.TMPDIR": scratch_dir,

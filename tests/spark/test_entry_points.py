@@ -21,6 +21,8 @@ def test_snapshot_then_validate(tmpfs_runs: Runs, library: Path, job_scratch: Pa
     done, answer = submit("snapshot_tables.py", tmpfs_runs.snapshot_job([table], DAY), library, job_scratch)
     assert done.returncode == 0 and answer.snapshot is not None and answer.failure is None
     assert "events: 10 of 10 rows written" in done.stdout
+    # The task's log is for people.
+    assert not re.search(r"\b(INFO|WARN)\b", done.stdout + done.stderr)
     probed = re.search(
         r"^memory only: the scratch of the driver is in memory.* \(probed in (\S+) s\)$", done.stdout, re.M
     )
