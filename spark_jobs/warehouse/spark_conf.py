@@ -67,7 +67,7 @@ def spark_conf(
         "spark.executor.heartbeatInterval": "2s",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS} "
         + _java_options(scratch_dir, alluxio, class_data_archive, small=small),
-        "spark.executor.extraJavaOptions": _java_options(scratch_dir, alluxio),
+        "spark.executor.extraJavaOptions": _java_options(scratch_dir, alluxio, small=small),
         # Python's temporary files on executors; on the driver the job itself sees to it.
         "spark.executorEnv.TMPDIR": scratch_dir,
     }

@@ -27,7 +27,12 @@ def stack() -> Iterator[ComposeStack]:
         project="logical-warehouse-test",
         scale=SCALE,
         port=free_port(),
-        variables={"WAREHOUSE_REPLICATION": str(COPIES), "OPENLINEAGE_URL": f"http://{LINEAGE}:5000"},
+        variables={
+            "WAREHOUSE_REPLICATION": str(COPIES),
+            "OPENLINEAGE_URL": f"http://{LINEAGE}:5000",
+            # One executor an application: each is a JVM that has to start on two cores.
+            "SPARK_APPLICATION_CORES": "1",
+        },
     )
     _timed("images", started.build)
     started.down()
