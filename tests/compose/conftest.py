@@ -30,8 +30,9 @@ def stack() -> Iterator[ComposeStack]:
         variables={
             "WAREHOUSE_REPLICATION": str(COPIES),
             "OPENLINEAGE_URL": f"http://{LINEAGE}:5000",
-            # One executor an application: each is a JVM that has to start on two cores.
+            # One executor an application, one task a worker: each is a JVM that has to start on two cores.
             "SPARK_APPLICATION_CORES": "1",
+            "AIRFLOW_WORKER_CONCURRENCY": "1",
         },
     )
     _timed("images", started.build)

@@ -16,6 +16,8 @@ from local_stack.compose import ComposeStack, Container, docker
 from tests.compose.conftest import COPIES, SCALE
 from tests.e2e.runs import events_of, eventually, succeed
 
+pytestmark = pytest.mark.timeout(1200)
+
 DATES = ("2013-06-01", "2013-06-02", "2013-06-03")
 DATED = ("flights", "weather")
 REFERENCE = "snapshot_reference"
