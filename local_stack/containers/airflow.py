@@ -75,6 +75,7 @@ def _sections() -> Sections:
         },
         "api": {"host": "0.0.0.0", "port": 8080},  # noqa: S104 - in its container
         "logging": {"base_log_folder": LOGS},
+        "dag_processor": {"min_file_process_interval": 60},
         "scheduler": {
             "enable_health_check": True,
             "task_instance_heartbeat_timeout": HEARTBEAT_TIMEOUT,
