@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from logical_warehouse.store_health import bytes_of
 
 from local_stack.airflow_api import AirflowApi, Json
 from local_stack.compose import ComposeStack, Container, docker
@@ -103,8 +104,8 @@ def test_metrics_are_read_in_the_network(stack: ComposeStack) -> None:
     for service, url, expected in (
         ("alluxio-master", "http://localhost:19999/metrics/prometheus/", "Master_FilesPinned"),
         ("alluxio-worker", "http://localhost:30000/metrics/prometheus/", "Worker_CapacityUsed"),
-        ("spark-master", "http://spark-master:8080/metrics/master/prometheus", "metrics_master_aliveWorkers"),
-        ("spark-worker", "http://localhost:8081/metrics/prometheus", "metrics_worker_coresFree"),
+        ("spark-master", "http://spark-master:8080/metrics/master/prometheus/", "metrics_master_aliveWorkers"),
+        ("spark-worker", "http://localhost:8081/metrics/prometheus/", "metrics_worker_coresFree"),
         ("airflow-metrics", "http://localhost:9102/metrics", "airflow_ti_successes_total"),
     ):
         assert expected in stack.execute(service, "curl", "-fsS", url), service
@@ -205,7 +206,7 @@ def _wait_for_copies(stack: ComposeStack) -> None:
         lambda: all(
             int(file["inAlluxioPercentage"]) == 100 and len(file["fileLocations"]) >= COPIES
             for file in stack.files(SNAPSHOTS)
-            if file["sizeBytes"]
+            if bytes_of(file["size"])
         ),
         timeout=120,
     )
