@@ -6,6 +6,7 @@ Every check is made on the running services: from Airflow's REST interface, from
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from logical_warehouse.store_health import bytes_of
 
 from local_stack.airflow_api import AirflowApi, Json
 from local_stack.compose import ComposeStack, Container, docker
+from local_stack.compose_files import REPOSITORY
 from tests.compose.conftest import COPIES, SCALE
 from tests.e2e.runs import events_of, eventually, succeed
 
@@ -29,6 +31,14 @@ NOTICED = 60
 SNAPSHOTS = "/warehouse/snapshots"
 PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
 """On which something listens in one of the containers."""
+
+
+def test_the_file_has_no_warning() -> None:
+    done = subprocess.run(
+        ["docker", "compose", "--profile", "sample", "--profile", "tools", "config", "--quiet"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_everything_is_healthy_and_as_many_as_asked(stack: ComposeStack) -> None:
