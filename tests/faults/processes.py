@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.processes import read_stat
 
-JOBS = (b"org.apache.spark.deploy.SparkSubmit", b"/spark_jobs/")
+JOB = re.compile(rb"org\.apache\.spark\.deploy\.SparkSubmit\b.*/spark_jobs/\w+\.py\b", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ class Driver:
 
 def drivers(store: str, run_id: str = "") -> list[Driver]:
     """Drivers of this project's jobs that work on a store, for a run."""
-    wanted = [*JOBS, store.encode(), run_id.encode()]
-    return [Driver(pid) for pid, arguments in _arguments() if all(text in arguments for text in wanted)]
+    wanted = (store.encode(), run_id.encode())
+    return [
+        Driver(pid)
+        for pid, arguments in _arguments()
+        if JOB.search(arguments) and all(text in arguments for text in wanted)
+    ]
 
 
 def descendants(pid: int) -> list[int]:
