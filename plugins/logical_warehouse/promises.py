@@ -14,7 +14,7 @@ from warehouse.store_spec import StoreSpec
 
 from logical_warehouse.manifest import Store
 from logical_warehouse.plan import store_spec
-from logical_warehouse.store_files import StoreFiles, path_in, store_files
+from logical_warehouse.store_files import FileIncomplete, StoreFiles, path_in, store_files
 
 LIVE = ["queued", "running"]
 """States of a run of Airflow in which its tasks may still run."""
@@ -44,7 +44,8 @@ class Promises:
         found = []
         for path, is_held in self._files.in_memory(path_in(promises_folder(self._spec.uri))).items():
             if is_held:
-                with suppress(FileNotFoundError, SpecError):  # given up meanwhile
+                # Given up meanwhile; or not complete: who is writing it looks at the others' afterwards.
+                with suppress(FileNotFoundError, FileIncomplete, SpecError):
                     found.append(from_json(Promise, self._files.read(path)))
         return sorted(found, key=lambda promise: (promise.made_at, promise.dag_id, promise.run_id))
 

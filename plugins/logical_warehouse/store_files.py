@@ -24,6 +24,15 @@ _AUTHORIZATION = (
 )
 
 ALL_PERCENT = 100
+_INCOMPLETE = b"because it is incomplete"
+"""Of Alluxio 2.9's ``CANNOT_READ_INCOMPLETE_FILE``; its S3 answers 500."""
+
+
+class FileIncomplete(RetryableError):
+    """A file that is being written, or whose writer died before it was complete: it has no contents yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is being written, or whoever wrote it died; it cannot be read.")
 
 
 class StoreFiles(Protocol):
@@ -33,7 +42,7 @@ class StoreFiles(Protocol):
         """Names of the folders in a folder; none where there is no such folder."""
 
     def read(self, path: str) -> bytes:
-        """Contents of a file. :raises FileNotFoundError: there is none."""
+        """Contents of a file. :raises FileNotFoundError: there is none. :raises FileIncomplete: not yet."""
 
     def write(self, path: str, data: bytes) -> None:
         """Create or replace a small file; its folders come to be."""
@@ -130,6 +139,8 @@ class AlluxioFiles:
         response = self._s3("GET", path)
         if response.status_code == requests.codes.not_found:
             raise FileNotFoundError(path)
+        if response.status_code == requests.codes.server_error and _INCOMPLETE in response.content:
+            raise FileIncomplete(path)
         self._check(response)
         return response.content
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from logical_warehouse.cli import main
-from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
+from logical_warehouse.promises import Promises
+from logical_warehouse.store_files import AlluxioFiles, FileIncomplete, LocalFiles, path_in
 from logical_warehouse.stored_tables import read_stored_table
 from pyspark.sql import SparkSession
 from warehouse.expiry import expire_before, free_unreferenced
@@ -38,6 +39,22 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.2)
+
+
+def test_a_promise_that_is_being_written_is_passed_over(
+    session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio
+) -> None:
+    store, files = stores["alluxio"], AlluxioFiles(alluxio.web, alluxio.s3)
+    path = session._jvm.org.apache.hadoop.fs.Path(f"{store.uri}/_promised/snapshot_x/unfinished.json")
+    file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
+    stream = file_system.create(path)
+    try:
+        with pytest.raises(FileIncomplete, match=r"unfinished\.json is being written"):
+            files.read(path.toUri().getPath())
+        assert Promises(files, store).all() == []
+    finally:
+        stream.close()
+        file_system.delete(path, False)
 
 
 def test_memory_is_free_when_the_grace_of_readers_is_over(
