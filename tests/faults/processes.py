@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.processes import read_stat
+from tests.e2e.runs import eventually
 
 JOB = re.compile(rb"org\.apache\.spark\.deploy\.SparkSubmit\b.*/spark_jobs/\w+\.py\b", re.DOTALL)
 
@@ -61,12 +63,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill(*pids: int) -> None:
-    """SIGKILL; a process that ended meanwhile is none to kill."""
+    """SIGKILL, and wait until they are dead, which a busy machine takes its time for: what still seems to run is not
+    started again. A process that ended meanwhile is none to kill."""
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    eventually("the killed processes to be dead", lambda: not any(map(is_alive, pids)), 60)
 
 
 def is_alive(pid: int) -> bool:
