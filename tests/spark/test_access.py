@@ -22,7 +22,8 @@ from warehouse.store_spec import StoreSpec
 from warehouse.table_access import table_folder
 from warehouse.table_spec import TableSpec
 
-from local_stack.alluxio import PROXY_USER, Alluxio
+from local_stack.alluxio import Alluxio
+from local_stack.alluxio_servers import PROXY_USER
 from tests.spark.conftest import NAMESPACES
 from tests.spark.databases import PostgresDatabase
 from tests.spark.runs import Runs

@@ -160,9 +160,10 @@ def test_addresses_of_alluxio_follow_its_uri(load: Load) -> None:
 
 
 def test_every_master_of_alluxio_has_an_address(load: Load) -> None:
-    store = healthy(load, replaced={"alluxio://host:19998": "alluxio://a:19998,b:19998,[::1]:19998"}).store
-    assert store.web == "http://a:19999,http://b:19999,http://[::1]:19999"
-    assert store.s3 == "http://a:39999/api/v1/s3"
+    store = healthy(load, replaced={"alluxio://host:19998": "alluxio://a:19998,b:19998"}).store
+    assert (store.web, store.s3) == ("http://a:19999,http://b:19999", "http://a:39999/api/v1/s3")
+    store = healthy(load, replaced={"alluxio://host:19998": "alluxio://[::1]:19998"}).store
+    assert (store.web, store.s3) == ("http://[::1]:19999", "http://[::1]:39999/api/v1/s3")
 
 
 def test_addresses_of_alluxio_can_be_given(load: Load) -> None:
