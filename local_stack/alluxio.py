@@ -54,8 +54,8 @@ class Alluxio:
 
     ``workers``: several stand each on a loopback address of its own, 127.0.0.1, 127.0.0.2 and so on, since Alluxio
     keeps the copies of a block on different hosts; and with the job service, which copies what a lost worker held.
-    ``masters``: several stand on these addresses in the same way, with a journal that they replicate among each other;
-    the least number of which one may be lost is three.
+    ``masters``: several stand on these addresses in the same way, with a journal that they replicate among each other,
+    each by a port of its own since it listens for that on all addresses; three is the least of which one may be lost.
     """
 
     state: Path
@@ -64,7 +64,7 @@ class Alluxio:
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     masters: int = 1
-    journal_port: int = 19200
+    journal_ports: tuple[int, ...] = (19200, 19201, 19202)
     job_ports: JobPorts = field(default_factory=JobPorts)
     programs: Path | None = None
 
@@ -253,11 +253,12 @@ class Alluxio:
         }
 
     def _masters_properties(self) -> dict[str, object]:
-        journals = ",".join(f"{address}:{self.journal_port}" for address in _addresses(self.masters))
+        places = zip(_addresses(self.masters), self.journal_ports, strict=False)
+        journals = ",".join(f"{address}:{port}" for address, port in places)
         return {
             "alluxio.master.rpc.addresses": self._master_addresses,
             "alluxio.master.embedded.journal.addresses": journals,
-            "alluxio.master.embedded.journal.port": self.journal_port,
+            "alluxio.master.embedded.journal.port": self.journal_ports[0],
             # A lost leader is followed in seconds instead of ten to twenty.
             "alluxio.master.embedded.journal.election.timeout.min": "2sec",
             "alluxio.master.embedded.journal.election.timeout.max": "4sec",
@@ -278,6 +279,7 @@ class Alluxio:
         own = {f"alluxio.{kind}.{what}": f"127.0.0.{number}" for kind in kinds for what in _ADDRESSES}
         if server == "master":
             own["alluxio.master.journal.folder"] = str(self._journal(name))
+            own["alluxio.master.embedded.journal.port"] = str(self.journal_ports[number - 1])
         else:
             own["alluxio.worker.tieredstore.level0.dirs.path"] = str(self.blocks(f"worker-{number}"))
         return [f"-D{key}={value}" for key, value in own.items()]

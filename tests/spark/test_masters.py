@@ -29,7 +29,9 @@ DAYS = ["2013-06-01", "2013-06-02"]
 
 @pytest.fixture(scope="module")
 def cluster(scratch: Path) -> Iterator[Alluxio]:
-    servers = Alluxio(scratch / "masters", Ports.free(), 256 << 20, masters=3, journal_port=free_port())
+    servers = Alluxio(
+        scratch / "masters", Ports.free(), 256 << 20, masters=3, journal_ports=(free_port(), free_port(), free_port())
+    )
     try:
         servers.start()
         yield servers
