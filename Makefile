@@ -62,7 +62,7 @@ test-e2e: setup ## run the tests against a running Airflow, its scheduler and al
 	$(PYTHON) -m pytest tests/e2e
 
 .PHONY: test-faults
-test-faults: setup ## kill everything at every point, and print what became of it (takes half an hour)
+test-faults: setup ## kill everything at every point, and print what became of it (takes 40 minutes)
 	$(PYTHON) -m pytest tests/faults
 
 .PHONY: test-canary
@@ -76,7 +76,7 @@ test-long: setup ## run the long versions of the tests
 	$(PYTHON) -m pytest -m long tests/e2e
 
 .PHONY: test-compose
-test-compose: setup ## build docker-compose.yaml's images, run its stack, kill its members (needs Docker; takes half an hour)
+test-compose: setup ## build docker-compose.yaml's images, run its stack, kill its members (needs Docker; takes 40 minutes)
 	$(PYTHON) -m pytest -s tests/compose
 
 .PHONY: lint

@@ -28,7 +28,9 @@ FEW_WORKERS = re.compile(r"Not enough workers for replications")
 FULL = re.compile(r"ResourceExhausted|RESOURCE_EXHAUSTED|No space left on device|not enough space", re.IGNORECASE)
 UNREACHABLE = re.compile(
     r"UnavailableException|Failed to connect to (?:remote )?(?:master|server)|No available Alluxio worker"
-    r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])",
+    r"|no (?:alive |available )?workers?\b|Unable to connect to|Connection refused.*(?:alluxio|1999[89])"
+    # A master that is just starting answers before all of its services are there.
+    r"|Method not found: alluxio\.grpc\.",
     re.IGNORECASE,
 )
 DENIED = re.compile(

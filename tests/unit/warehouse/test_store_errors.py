@@ -20,6 +20,11 @@ STATUS = "alluxio.exception.status"
         ("UnavailableException", "Block 184,549,376 is unavailable in both Alluxio and UFS.", StoreDataLost),
         ("UnavailableException", "Failed to connect to remote server", StoreUnreachable),
         (
+            "alluxio.exception.status.UnimplementedException",
+            "Method not found: alluxio.grpc.file.FileSystemMasterClientService/GetStatus",
+            StoreUnreachable,
+        ),
+        (
             "ResourceExhaustedException",
             "Not enough workers for replications, 1 workers selected but 2 required",
             TooFewWorkers,
