@@ -66,8 +66,10 @@ def ports() -> Ports:
 
 
 @pytest.fixture(scope="session")
-def alluxio(scratch: Path, ports: Ports) -> Iterator[Alluxio]:
-    servers = Alluxio(scratch / "alluxio", ports, ALLUXIO_MEMORY, programs=program_folder(scratch / "programs"))
+def alluxio(scratch: Path, ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alluxio]:
+    # Not in the scratch: a hardened /dev/shm is noexec.
+    programs = program_folder(tmp_path_factory.mktemp("programs") / "bin")
+    servers = Alluxio(scratch / "alluxio", ports, ALLUXIO_MEMORY, programs=programs)
     try:
         servers.start()
         yield servers
