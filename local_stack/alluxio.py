@@ -7,7 +7,6 @@ hold paths and names of users and never data, are on disk.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -30,6 +29,7 @@ from local_stack.alluxio_servers import (
     has_proxy_folder,
     master_answer,
     own_options,
+    rest_answer,
     write_configuration,
 )
 from local_stack.errors import StackError
@@ -161,7 +161,7 @@ class Alluxio:
         """
         workers = range(1, self.workers + 1)
         try:
-            _answer(f"http://{LOOPBACK}:{self.job_ports.master_web}/api/v1/job_master/info")
+            rest_answer(f"http://{LOOPBACK}:{self.job_ports.master_web}/api/v1/job_master/info")
         except OSError:
             return False
         return all(is_listening(self.job_ports.worker, f"127.0.0.{number}") for number in workers)
@@ -338,11 +338,6 @@ def _kind_and_number(name: str) -> tuple[str, int]:
     return (server, int(number)) if number.isdecimal() else (name, 1)
 
 
-def _answer(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
-        return json.load(answer)
-
-
 def _has_heard_of(worker: dict[str, Any]) -> bool:
     """Whether the master has heard of the worker that runs now, by what it says of it.
 
@@ -351,7 +346,9 @@ def _has_heard_of(worker: dict[str, Any]) -> bool:
     """
     address = worker["address"]
     try:
-        up_seconds = _answer(f"http://{address['host']}:{address['webPort']}/api/v1/worker/info")["uptimeMs"] // 1000
+        up_seconds = (
+            rest_answer(f"http://{address['host']}:{address['webPort']}/api/v1/worker/info")["uptimeMs"] // 1000
+        )
     except OSError:
         return False
     return bool(worker["lastContactSec"] < up_seconds)

@@ -10,7 +10,8 @@ import json
 import os
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ logger.audit.additivity = false
 logger.audit.appenderRef.audit.ref = audit
 """
 _MASTER_LOG4J = "log4j2-master.properties"
+_PAGE = 1000
 
 
 def write_configuration(folder: Path, properties: dict[str, object], jars: Iterable[Path], audit_log: Path) -> None:
@@ -108,22 +110,33 @@ def write_configuration(folder: Path, properties: dict[str, object], jars: Itera
     _class_path_file(folder).write_text(f'-cp "{class_path}"\n')
 
 
-def master_answer(web: str, what: str, **query: str | int) -> Any:
+def rest_answer(url: str, *, timeout: float = 5) -> Any:
+    """What a REST interface answers. ``timeout``: seconds. :raises OSError: it does not answer."""
+    with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - http
+        return json.load(answer)
+
+
+def master_answer(web: str, what: str, *, timeout: float = 5, **query: str | int) -> Any:
     """An answer of the REST interface of Alluxio's master.
 
     :param web: address of its web server, or those of several masters, of which the leader answers, with commas.
+    :param timeout: seconds, for each of them.
     :raises OSError: none answers.
     """
-    addresses = web.split(",")
-    for number, address in enumerate(addresses, start=1):
-        url = f"{address}/api/v1/master/{what}?{urllib.parse.urlencode(query)}"
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
-                return json.load(answer)
-        except OSError:
-            if number == len(addresses):
-                raise
-    raise AssertionError("no address")
+    *others, last = (f"{address}/api/v1/master/{what}?{urllib.parse.urlencode(query)}" for address in web.split(","))
+    for url in others:
+        with suppress(OSError):
+            return rest_answer(url, timeout=timeout)
+    return rest_answer(last, timeout=timeout)
+
+
+def files_below(ask: Callable[..., Any], folder: str) -> Iterator[dict[str, Any]]:
+    """Every file in ``folder`` of the store and below. ``ask``: :func:`master_answer` of a master, or alike."""
+    for entry in ask("webui_browse", path=folder, offset=0, limit=_PAGE)["fileInfos"]:
+        if entry["isDirectory"]:
+            yield from files_below(ask, entry["absolutePath"])
+        else:
+            yield entry
 
 
 def has_proxy_folder(web: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.airflow_settings import USER
+from local_stack.alluxio_servers import files_below
 from local_stack.compose_files import REPOSITORY, admin_password
 from local_stack.errors import StackError
 
-_PAGE = 1000
 UP_TIMEOUT = 600
 """Seconds in which all services have to become healthy."""
 
@@ -89,14 +89,6 @@ class ComposeStack:
         """Output of a command in a running container. :raises StackError: it failed."""
         return self._run("exec", "-T", "--index", str(index), service, *command, timeout=timeout)
 
-    def run(self, service: str, *arguments: str, timeout: float = 300) -> str:
-        """Output of a one-off container of ``service``. :raises StackError: it failed."""
-        return self._run("run", "--rm", "-T", service, *arguments, timeout=timeout)
-
-    def logs(self, service: str, lines: int = 40) -> str:
-        """The end of what a service printed."""
-        return self._run("logs", "--no-color", "--tail", str(lines), service)
-
     def kill(self, container: Container) -> None:
         """Kill a container as a machine that is switched off: it does not come back by itself."""
         docker("kill", container.identifier)
@@ -116,11 +108,7 @@ class ComposeStack:
 
     def files(self, folder: str) -> Iterator[dict[str, Any]]:
         """Every file of the store in ``folder`` and below."""
-        for entry in self.master("webui_browse", path=folder, offset=0, limit=_PAGE)["fileInfos"]:
-            if entry["isDirectory"]:
-                yield from self.files(entry["absolutePath"])
-            else:
-                yield entry
+        return files_below(self.master, folder)
 
     def rows(self, query: str) -> list[list[str]]:
         """What the sample source answers to a query."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,13 +19,13 @@ from warehouse.train_spec import TrainResult
 from warehouse.validate_spec import ValidateResult
 
 from local_stack import nycflights
-from local_stack.airflow_api import AirflowApi, Json
+from local_stack.airflow_api import AirflowApi
+from local_stack.alluxio_servers import files_below, master_answer
 from local_stack.class_data import ensure_class_data_archive
 from local_stack.errors import StackError
 from local_stack.spark import submit
 from local_stack.stack import Stack
 
-_PAGE = 1000
 _NAMESPACE = "snapshots"
 
 
@@ -43,20 +42,9 @@ def in_memory(stack: Stack, folder: str) -> InMemory:
 
     :raises OSError: Alluxio does not answer.
     """
-    files = list(_files(stack, folder))
+    files = list(files_below(partial(master_answer, stack.alluxio.web, timeout=10), folder))
     held = [float(file["inAlluxioPercentage"]) for file in files]
     return InMemory(len(files), min(held, default=0.0))
-
-
-def _files(stack: Stack, folder: str) -> Iterator[Json]:
-    query = urllib.parse.urlencode({"path": folder, "offset": 0, "limit": _PAGE})
-    with urllib.request.urlopen(f"{stack.alluxio.web}/api/v1/master/webui_browse?{query}", timeout=10) as answer:  # noqa: S310
-        listing = json.load(answer)
-    for entry in listing["fileInfos"]:
-        if entry["isDirectory"]:
-            yield from _files(stack, entry["absolutePath"])
-        else:
-            yield entry
 
 
 def print_snapshots(console: Console, stack: Stack, api: AirflowApi, runs: Sequence[tuple[str, str]]) -> None:

@@ -101,9 +101,7 @@ def main(arguments: Sequence[str]) -> None:
     if name == "proxy" and not has_proxy_folder(MASTER_WEB):
         _run_cli("making the folder of the proxy", SHELL, "mkdir", PROXY_UPLOADS)
     names = ("worker", "job-worker") if name == "worker" else (name,)
-    commands = {
-        one: _command(MAIN_CLASSES[one], heap=HEAPS[one], options=own_options(one, RUN / "conf")) for one in names
-    }
+    commands = {one: _server(one) for one in names}
     if len(commands) == 1:
         become(commands[name], cwd=RUN)
     else:
