@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.source_spec import PASSWORD_VARIABLE
-from warehouse.spark_conf import spark_conf
+from warehouse.spark_conf import LOCAL_ENVIRONMENT, spark_conf
 from warehouse.store_spec import StoreSpec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ class SparkSubmit:
             "PYTHONPATH": f"{ROOT / 'spark_jobs'}:{ROOT}",
             "PYSPARK_PYTHON": sys.executable,
             PASSWORD_VARIABLE: password or "",
-        }
+        } | LOCAL_ENVIRONMENT
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         with tempfile.TemporaryFile("w+", dir=self.scratch) as errors:
             done = subprocess.run(

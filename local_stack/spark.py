@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # The other half of the project: spark_jobs/ is on the path in the Makefile and in pytest's settings.
-from warehouse.spark_conf import spark_conf
+from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
 from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import SHARED_MEMORY
@@ -48,13 +48,13 @@ def submit(
         conf["spark.driver.extraJavaOptions"] += f" {java_options}"
         command = [str(scripts / "spark-submit"), "--master", "local[2]"]
         command += ["--driver-class-path", f"{jars or ensure_jars('spark')}/*"]
-        command += [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+        command += [part for key, value in (conf | LOCAL_ADDRESS).items() for part in ("--conf", f"{key}={value}")]
         base = {
             "PATH": os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)]),
             "HOME": str(Path.home()),
             "JAVA_HOME": str(java_home()),
             "PYTHONPATH": str(_SPARK_JOBS),
-        }
+        } | LOCAL_ENVIRONMENT
         done = subprocess.run(
             [*command, str(application), *arguments],
             env=base | dict(environment or {}), cwd=scratch, capture_output=True, text=True, check=False,

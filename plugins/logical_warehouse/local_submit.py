@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from warehouse.command_spec import IMPOSSIBLE
 from warehouse.masks import secrets_environment
 from warehouse.source_spec import PASSWORD_VARIABLE
-from warehouse.spark_conf import spark_conf
+from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
 from warehouse.spec_json import from_json, to_json
 
 from logical_warehouse.plan import SnapshotPlan, store_spec
@@ -64,11 +64,11 @@ def submit_here(
     command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
     if plan.spark.jars:
         command += ["--driver-class-path", f"{plan.spark.jars}/*"]
-    for name, value in (conf | {"spark.driver.host": "127.0.0.1"}).items():
+    for name, value in (conf | LOCAL_ADDRESS).items():
         command += ["--conf", f"{name}={value}"]
     command += [str(SPARK_JOBS / application), argument]
     environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
-    environment |= secrets_environment(secrets or {})
+    environment |= LOCAL_ENVIRONMENT | secrets_environment(secrets or {})
     if password is not None:
         environment[PASSWORD_VARIABLE] = password
     with tempfile.TemporaryFile("w+", dir=scratch) as log:

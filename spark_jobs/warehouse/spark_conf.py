@@ -19,6 +19,10 @@ ALLUXIO_PROPERTIES = {
 }
 """Client properties wherever the store is Alluxio. Source: Alluxio 2.9 properties list."""
 
+LOCAL_ADDRESS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+"""Properties where driver and executors are one process: nothing of it listens on the network."""
+LOCAL_ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1"}
+"""Of the same driver: else Spark looks for an address to offer, and warns where the host has none but loopback."""
 
 NATIVE_LIBRARIES = "/tmp"  # noqa: S108  # code, no data
 """Where codecs unpack their native libraries: a hardened machine mounts ``/dev/shm`` noexec, where none would load."""

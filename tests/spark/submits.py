@@ -11,7 +11,7 @@ from pathlib import Path
 
 from warehouse.job_answer import JobAnswer
 from warehouse.snapshot_spec import SnapshotJob
-from warehouse.spark_conf import spark_conf
+from warehouse.spark_conf import LOCAL_ENVIRONMENT, spark_conf
 from warehouse.spec_json import from_json, to_json
 from warehouse.validate_spec import ValidateJob
 
@@ -38,6 +38,8 @@ def spark_submit(
     command += [part for name, value in conf.items() for part in ("--conf", f"{name}={value}")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK", "PYTHON"))}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    if master.startswith("local"):
+        environment |= LOCAL_ENVIRONMENT
     return subprocess.run(
         [*command, str(application), argument],
         env=environment, cwd=library.parent, capture_output=True, text=True, timeout=120, check=False,

@@ -139,9 +139,11 @@ def test_the_driver_is_a_process_of_this_machine(
     assert from_json(SnapshotJob, command[-1]).run == submits.job.run
     if master.startswith("local"):
         assert "--jars" not in command and "spark.driver.bindAddress=127.0.0.1" in command
+        assert submits.environments[0]["SPARK_LOCAL_IP"] == "127.0.0.1"
     else:  # executors fetch them, from a driver that they can reach
         assert after(command, "--jars").split(",") == [str(jars / "iceberg.jar"), str(jars / "postgresql.jar")]
         assert "spark.driver.bindAddress=127.0.0.1" not in command
+        assert "SPARK_LOCAL_IP" not in submits.environments[0]
 
 
 def test_what_clusters_have_of_their_own_is_kept(submits: Submits, jars: Path, monkeypatch: pytest.MonkeyPatch) -> None:

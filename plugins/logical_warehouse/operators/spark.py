@@ -20,7 +20,7 @@ from warehouse.run_spec import EndedRun, RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
 from warehouse.source_spec import PASSWORD_VARIABLE
-from warehouse.spark_conf import spark_conf
+from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
 from warehouse.spec_json import from_json, to_json
 from warehouse.train_spec import TrainJob
 from warehouse.validate_spec import ValidateJob, ValidateResult
@@ -46,8 +46,6 @@ SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
 MAX_ARGUMENT_BYTES = 120_000
 """Linux refuses a single program argument of 128 KiB or more."""
-LOCAL_ADDRESS = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-"""Where driver and executors are one process, nothing of it listens on the network."""
 SMALL_JOB_BYTES = 256 * 2**20
 """Below this estimate a job is too short for the JVM's optimising compiler to pay for itself."""
 
@@ -106,11 +104,14 @@ class SparkJobOperator(SparkSubmitOperator):
                 f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
             )
         master = spark_master(self.spark.connection)
+        local = master.startswith("local")
         with scratch_folder(SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
             self.application_args = [argument]
             self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
             self._driver_environment |= secrets_environment(secrets or {})
+            if local:
+                self._driver_environment |= LOCAL_ENVIRONMENT
             self.conf = {
                 **spark_conf(
                     store_spec(self.store),
@@ -118,13 +119,13 @@ class SparkJobOperator(SparkSubmitOperator):
                     class_data_archive=self.spark.class_data_archive,
                     small=small,
                 ),
-                **(LOCAL_ADDRESS if master.startswith("local") else {}),
+                **(LOCAL_ADDRESS if local else {}),
                 **{key: str(value) for key, value in self.spark.conf.items()},
                 **(conf or {}),
             }
             if jars := jar_files(self.spark.jars):
                 self.driver_class_path = f"{self.spark.jars}/*"
-                if not master.startswith("local"):
+                if not local:
                     self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
             self.py_files = _package_library(scratch)
             failed = False
