@@ -68,7 +68,7 @@ test-faults: setup ## kill everything at every point, and print what became of i
 .PHONY: test-canary
 test-canary: setup ## run the whole chain on values that nobody else could write, and search every disk for them (takes minutes)
 	$(PYTHON) -m pytest tests/canary
-	$(PYTHON) -m pytest -m long tests/spark/test_disk_controls.py
+	$(PYTHON) -m pytest -m "long or not long" tests/spark/test_disk_controls.py
 
 .PHONY: test-long
 test-long: setup ## run the long versions of the tests

@@ -95,12 +95,9 @@ def _snapshot_dag(plan: SnapshotPlan) -> DAG:
         assets = [Asset(name=table.name, uri=asset_uri(plan.store, table.name)) for table in plan.tables]
         tasks: dict[str, Any] = {
             "check": CheckOperator(task_id="check", plan=plan),
-            "snapshot": SnapshotOperator(
-                task_id="snapshot", spark=plan.spark, store=plan.store, source=plan.source,
-                pool=plan.pool, pool_slots=plan.pool_slots,
-            ),
-            "validate": ValidateOperator(task_id="validate", spark=plan.spark, store=plan.store, outlets=assets),
-        }  # fmt: skip
+            "snapshot": SnapshotOperator(task_id="snapshot", plan=plan, pool=plan.pool, pool_slots=plan.pool_slots),
+            "validate": ValidateOperator(task_id="validate", plan=plan, outlets=assets),
+        }
         for upstream, downstream in plan.edges:
             tasks[upstream] >> tasks[downstream]
     for task in dag.tasks:

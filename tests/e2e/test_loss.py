@@ -1,8 +1,9 @@
-"""A table that the store has lost: the monitor finds it by the asset events alone, and has it captured again."""
+"""Tables that the store has lost: the monitor finds them by the asset events alone, and has them captured again."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,22 @@ from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
 from tests.e2e.runs import eventually, fail, succeed
 
-pytestmark = pytest.mark.long
 MONITOR = "warehouse_monitor"
 DAG = "snapshot_notes"
 AS_OF = "2013-06-01"
 FOLDER = "/warehouse/snapshots"
 
 
-def repairs_of(api: AirflowApi) -> list[dict[str, Any]]:
-    return [run for run in api.runs(DAG) if run["dag_run_id"].startswith(f"repair__{AS_OF}__")]
+@pytest.fixture
+def monitor(api: AirflowApi) -> Iterator[None]:
+    """It looks when it is asked to, and not while other tests take the store's servers away."""
+    api.set_paused(MONITOR, False)
+    yield
+    api.set_paused(MONITOR, True)
+
+
+def repairs_of(api: AirflowApi, as_of: str) -> list[dict[str, Any]]:
+    return [run for run in api.runs(DAG) if run["dag_run_id"].startswith(f"repair__{as_of}__")]
 
 
 def looked(api: AirflowApi) -> str:
@@ -53,11 +61,12 @@ def lose_memory_of(stack: Stack, path: str) -> None:
     stack.alluxio.start()
 
 
-def test_a_lost_table_is_captured_again(api: AirflowApi, stack: Stack, told: Path) -> None:
+@pytest.mark.long
+@pytest.mark.usefixtures("monitor")
+def test_a_table_without_its_metadata_is_captured_again(api: AirflowApi, stack: Stack, told: Path) -> None:
     files = AlluxioFiles(stack.alluxio.web, stack.alluxio.s3)
     succeed(api, DAG, api.trigger(DAG, params={"as_of": AS_OF})["dag_run_id"], timeout=600)
     assert set(held_in(files, FOLDER, "notes").whole) == {AS_OF}
-    api.set_paused(MONITOR, False)
     assert " 0 lost, 0 run(s) to bring them back" in looked(api)
 
     lose_memory_of(stack, f"{FOLDER}/notes")
@@ -69,11 +78,28 @@ def test_a_lost_table_is_captured_again(api: AirflowApi, stack: Stack, told: Pat
     )
     assert held_in(files, FOLDER, "notes") == Held(unreadable=True)
     assert "table notes had lost its metadata; what was left of it was removed" in looked(api)
-    (repair,) = repairs_of(api)
+    (repair,) = repairs_of(api, AS_OF)
     assert repair["state"] == "success"
     assert set(held_in(files, FOLDER, "notes").whole) == {AS_OF}
     assert " 0 lost, 0 run(s) to bring them back" in looked(api)
-    assert len(repairs_of(api)) == 1
+    assert len(repairs_of(api, AS_OF)) == 1
+    assert told.read_text().count(sentence) == 1
+
+
+@pytest.mark.usefixtures("monitor")
+def test_a_removed_table_is_captured_again(api: AirflowApi, stack: Stack, told: Path) -> None:
+    """As after a restart of Alluxio's master that has lost its journal: nothing tells of it but the asset events."""
+    as_of = "2013-06-02"
+    files = AlluxioFiles(stack.alluxio.web, stack.alluxio.s3)
+    succeed(api, DAG, api.trigger(DAG, params={"as_of": as_of})["dag_run_id"], timeout=600)
+    files.remove(f"{FOLDER}/notes")
+    assert held_in(files, FOLDER, "notes") == Held()
+
+    sentence = f"table notes as of {as_of} is lost, the store no longer holds it in memory: "
+    assert sentence in looked(api)
+    (repair,) = repairs_of(api, as_of)
+    assert repair["state"] == "success"
+    assert as_of in held_in(files, FOLDER, "notes").whole
     assert told.read_text().count(sentence) == 1
 
 

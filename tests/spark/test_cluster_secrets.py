@@ -9,22 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import requests
 from airflow.sdk import BaseHook, Connection
-from logical_warehouse.manifest import Source, Spark, Store
-from logical_warehouse.operators.spark import SnapshotOperator
+from logical_warehouse.manifest import Spark, Store
 from warehouse.masks import MaskKey
-from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
-from warehouse.spec_json import from_json, to_json
+from warehouse.snapshot_spec import SnapshotResult
+from warehouse.spec_json import from_json
 
 from local_stack.jars import ensure_jars
 from local_stack.ports import LOOPBACK, free_port
 from local_stack.preflight import swap_devices
 from tests.spark.runs import Runs
 from tests.support.leaks import ArgumentWatch, Needle, search_disks, search_files, text_needle
+from tests.support.snapshot_task import run_snapshot
 from tests.support.spark_cluster import spark_cluster
 
 pytestmark = pytest.mark.long
@@ -82,17 +81,6 @@ def watched_ui(port: int) -> Iterator[UiWatch]:
     finally:
         ended.set()
         thread.join()
-
-
-def run_snapshot(job: SnapshotJob, spark: Spark, store: Store) -> tuple[SnapshotOperator, str]:
-    """As Airflow's worker runs the task."""
-    operator = SnapshotOperator(
-        task_id="snapshot", source=Source(name="bank", connection="bank"), spark=spark, store=store
-    )
-    ti = SimpleNamespace(
-        dag_id=job.run.dag_id, run_id=job.run.run_id, try_number=1, xcom_pull=lambda task_ids: to_json(job)
-    )
-    return operator, operator.execute({"ti": ti})  # type: ignore[arg-type,typeddict-item]
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, master: str, password: str) -> None:

@@ -27,8 +27,6 @@ from tests.spark.runs import Runs
 from tests.support.leaks import Needle, Search, number_needle, search_disks, search_files, text_needle
 from tests.support.spark_process import ROOT, SUPPORT, TINY_MEMORY, Application
 
-pytestmark = pytest.mark.long
-
 DAY = "2013-06-01"
 ROWS = 20_000
 
@@ -169,14 +167,13 @@ Control = Callable[[Canaries, Path], AbstractContextManager[None]]
 @pytest.mark.parametrize(
     "control",
     [
-        store_on_a_disk,
-        tier_on_a_disk,
-        written_through,
-        scratch_on_a_disk,
-        heap_dump_on_a_disk,
-        event_log_on_a_disk,
+        pytest.param(store_on_a_disk, id="store"),
+        pytest.param(tier_on_a_disk, id="tier", marks=pytest.mark.long),
+        pytest.param(written_through, id="write_type", marks=pytest.mark.long),
+        pytest.param(scratch_on_a_disk, id="scratch", marks=pytest.mark.long),
+        pytest.param(heap_dump_on_a_disk, id="heap_dump", marks=pytest.mark.long),
+        pytest.param(event_log_on_a_disk, id="event_log", marks=pytest.mark.long),
     ],
-    ids=lambda control: control.__name__,
 )
 @pytest.mark.parametrize("store", ["alluxio"], indirect=True)
 def test_one_setting_is_enough_to_be_found(canaries: Canaries, on_disk: Path, control: Control) -> None:

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.apache.spark.hooks import spark_submit
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from logical_warehouse.connections import spark_master
-from logical_warehouse.manifest import Source, Spark, Store
-from logical_warehouse.operators.spark import SnapshotOperator
+from logical_warehouse.manifest import Spark, Store
 from warehouse.failures import PermanentError
 from warehouse.job_answer import JobAnswer, JobFailure
 from warehouse.run_spec import IntervalSpec, RunSpec
@@ -21,6 +21,8 @@ from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
 from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
 from warehouse.spec_json import from_json, to_json
 from warehouse.store_spec import StoreSpec
+
+from tests.support.snapshot_task import run_snapshot
 
 PASSWORD = "hunter2-of-the-source"
 MASTERS = {
@@ -88,17 +90,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, spark: Connection) -> None:
     monkeypatch.setattr(BaseHook, "get_connection", classmethod(lambda cls, conn_id: known[conn_id]))
 
 
-def run(job: SnapshotJob, jars: Path, conf: dict[str, str] | None = None) -> tuple[SnapshotOperator, str]:
-    operator = SnapshotOperator(
-        task_id="snapshot",
-        source=Source(name="bank", connection="bank"),
-        spark=Spark(jars=str(jars), conf=conf or {}),
-        store=Store(uri=job.store.uri),
-    )
-    ti = SimpleNamespace(
-        dag_id=job.run.dag_id, run_id=job.run.run_id, try_number=1, xcom_pull=lambda task_ids: to_json(job)
-    )
-    return operator, operator.execute({"ti": ti})  # type: ignore[arg-type,typeddict-item]
+def run(job: SnapshotJob, jars: Path, conf: dict[str, str] | None = None) -> tuple[SparkSubmitOperator, str]:
+    return run_snapshot(job, Spark(jars=str(jars), conf=conf or {}), Store(uri=job.store.uri))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from logical_warehouse.jars import jar_files
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
-from logical_warehouse.plan import TrainingPlan, asset_uri, store_spec
+from logical_warehouse.plan import SnapshotPlan, TrainingPlan, asset_uri, store_spec
 from logical_warehouse.promises import ended_runs, promises_in
 from logical_warehouse.scratch import scratch_folder
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from logical_warehouse.intervals import Interval
-    from logical_warehouse.manifest import Source, Spark, Store
 
 SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
@@ -56,15 +55,25 @@ class SparkJobOperator(SparkSubmitOperator):
     Everything that a submit needs is composed while the task runs, never in a templated field, so that no rendered
     field shows it; the password travels in the environment of the driver alone. So the driver has to be a process of
     this machine, whatever the cluster: client mode is said outright, since a site's Spark may default to another.
+
+    The three have no ``__init__`` of their own: Airflow merges the DAG's defaults and checks its params anew for each
+    class that has one, which is most of the time that a thousand DAGs take.
     """
 
-    def __init__(self, *, application: str, spark: Spark, store: Store, **kwargs: Any) -> None:
+    def __init__(self, *, plan: SnapshotPlan | TrainingPlan, **kwargs: Any) -> None:
         super().__init__(
-            application=str(SPARK_JOBS / application), conn_id=spark.connection, deploy_mode="client", **kwargs
+            application=str(SPARK_JOBS / self.application_of(plan)),
+            conn_id=plan.spark.connection,
+            deploy_mode="client",
+            **kwargs,
         )
-        self.spark = spark
-        self.store = store
+        self.plan = plan
         self._driver_environment: dict[str, str] = {}
+
+    @classmethod
+    def application_of(cls, plan: Any) -> str:
+        """File of the Spark application, beneath ``spark_jobs/`` unless absolute."""
+        raise NotImplementedError
 
     def run_spec(self, context: Context) -> RunSpec:
         """The run and try of this task."""
@@ -73,7 +82,7 @@ class SparkJobOperator(SparkSubmitOperator):
 
     def ended_runs(self, context: Context, job: SnapshotJob) -> tuple[EndedRun, ...]:
         """Runs of this DAG that the job may clean up after, as Airflow has them now."""
-        promises = promises_in(self.store)
+        promises = promises_in(self.plan.store)
         if promises is None:
             return ()
         others = [promise for promise in promises.all() if promise.run_id != job.run.run_id]
@@ -103,7 +112,7 @@ class SparkJobOperator(SparkSubmitOperator):
                 f"The job spec of {self.task_id} has {len(argument.encode())} bytes, more than an argument may have "
                 f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
             )
-        master = spark_master(self.spark.connection)
+        master = spark_master(self.plan.spark.connection)
         local = master.startswith("local")
         with scratch_folder(SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
@@ -114,17 +123,17 @@ class SparkJobOperator(SparkSubmitOperator):
                 self._driver_environment |= LOCAL_ENVIRONMENT
             self.conf = {
                 **spark_conf(
-                    store_spec(self.store),
+                    store_spec(self.plan.store),
                     scratch_dir=str(scratch),
-                    class_data_archive=self.spark.class_data_archive,
+                    class_data_archive=self.plan.spark.class_data_archive,
                     small=small,
                 ),
                 **(LOCAL_ADDRESS if local else {}),
-                **{key: str(value) for key, value in self.spark.conf.items()},
+                **{key: str(value) for key, value in self.plan.spark.conf.items()},
                 **(conf or {}),
             }
-            if jars := jar_files(self.spark.jars):
-                self.driver_class_path = f"{self.spark.jars}/*"
+            if jars := jar_files(self.plan.spark.jars):
+                self.driver_class_path = f"{self.plan.spark.jars}/*"
                 if not local:
                     self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
             self.py_files = _package_library(scratch)
@@ -136,7 +145,7 @@ class SparkJobOperator(SparkSubmitOperator):
             except AirflowException:
                 failed = True  # the answer says it better: spark-submit knows its exit code only
         try:
-            answer = read_answer(self.store, job.result_path)
+            answer = read_answer(self.plan.store, job.result_path)
         except AnswerUnreadable as error:
             raise AirflowException(
                 f"The Spark application of {self.task_id} ended without an answer in the store ({error}); "
@@ -167,9 +176,11 @@ class SparkJobOperator(SparkSubmitOperator):
 class SnapshotOperator(SparkJobOperator):
     """Writes the run branches of a group; returns the :class:`SnapshotResult` as JSON text."""
 
-    def __init__(self, *, source: Source, **kwargs: Any) -> None:
-        super().__init__(application="snapshot_tables.py", **kwargs)
-        self.source = source
+    plan: SnapshotPlan
+
+    @classmethod
+    def application_of(cls, plan: SnapshotPlan) -> str:
+        return "snapshot_tables.py"
 
     @airflow_failures
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
@@ -181,7 +192,7 @@ class SnapshotOperator(SparkJobOperator):
             result_path=frozen.store.run_path(run, self.task_id),
             ended=self.ended_runs(context, frozen),
         )
-        password = source_password(self.source)
+        password = source_password(self.plan.source)
         secrets: dict[str, str] = {}
         for table in job.tables:
             secrets |= mask_secrets(table.name, table.masked.values())
@@ -193,8 +204,11 @@ class SnapshotOperator(SparkJobOperator):
 class ValidateOperator(SparkJobOperator):
     """Validates and publishes a group, then emits one asset event per table; returns the ``ValidateResult``."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(application="validate_snapshots.py", **kwargs)
+    plan: SnapshotPlan
+
+    @classmethod
+    def application_of(cls, plan: SnapshotPlan) -> str:
+        return "validate_snapshots.py"
 
     @airflow_failures
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
@@ -209,7 +223,7 @@ class ValidateOperator(SparkJobOperator):
             tables=frozen.tables,
             captures=captured.captures,
             result_path=frozen.store.run_path(run, self.task_id),
-            reader_grace_seconds=int(self.store.reader_grace.total_seconds()),
+            reader_grace_seconds=int(self.plan.store.reader_grace.total_seconds()),
             time_zone=frozen.source.time_zone,
             ended=self.ended_runs(context, frozen),
         )
@@ -217,7 +231,7 @@ class ValidateOperator(SparkJobOperator):
         assert answer.validate is not None
         expired = {one.record.table: one.expired for one in answer.validate.published if one.expired}
         for table, (*again, own) in _by_table(answer.validate).items():
-            event = context["outlet_events"][Asset(name=table, uri=asset_uri(self.store, table))]
+            event = context["outlet_events"][Asset(name=table, uri=asset_uri(self.plan.store, table))]
             event.add_partitions([record.as_of for record in (*again, own)])
             # All dates of an asset that one task emits share one extra.
             event.extra = dataclasses.asdict(own)
@@ -232,16 +246,18 @@ class ValidateOperator(SparkJobOperator):
 class TrainOperator(SparkJobOperator):
     """Trains as of the run's partition key; returns the ``TrainResult`` as JSON text."""
 
-    def __init__(self, *, plan: TrainingPlan, **kwargs: Any) -> None:
-        super().__init__(application=plan.training.application, spark=plan.spark, store=plan.store, **kwargs)
-        self.plan = plan
+    plan: TrainingPlan
+
+    @classmethod
+    def application_of(cls, plan: TrainingPlan) -> str:
+        return plan.training.application
 
     @airflow_failures
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         interval = self._interval(context)
         as_of = interval.as_of
         run = self.run_spec(context)
-        store = store_spec(self.store)
+        store = store_spec(self.plan.store)
         training = self.plan.training
         models = (training.model or f"{store.uri.rstrip('/')}/_models").rstrip("/")
         job = TrainJob(
