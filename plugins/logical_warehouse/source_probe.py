@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -67,18 +68,21 @@ class SourceProbe:
             driver_class=self.driver,
         )
         try:
-            self._connection = hook.get_conn()
-            ensure_sessions_are_kept(
-                self.source.name,
-                JdbcSession(self._connection.jconn, self.dialect),
-                lambda: JdbcSession(hook.get_conn().jconn, self.dialect),
-            )
+            with ExitStack() as until_ready:
+                self._connection = hook.get_conn()
+                until_ready.callback(self._connection.close)
+                ensure_sessions_are_kept(
+                    self.source.name,
+                    JdbcSession(self._connection.jconn, self.dialect),
+                    lambda: JdbcSession(hook.get_conn().jconn, self.dialect),
+                )
+                # What is asked about times must not depend on the server's time zone, here as little as in the job.
+                with self._connection.cursor() as cursor:
+                    for statement in self.dialect.init_statements:
+                        cursor.execute(statement)
+                until_ready.pop_all()
         except PermanentError:
-            self._connection.close()
             raise
-            with self._connection.cursor() as cursor:
-                for statement in self.dialect.init_statements:
-                    cursor.execute(statement)
         except Exception as error:  # noqa: BLE001  # of Java, known only once its virtual machine runs
             raise self._failure(error, None) from None
         return self

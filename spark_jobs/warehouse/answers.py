@@ -21,7 +21,7 @@ from warehouse.job_answer import JobAnswer, JobFailure, Result
 from warehouse.memory_only import ensure_memory_only, ensure_of_later_executors
 from warehouse.session import job_session
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
-from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.spec_json import SpecError, from_json, spec_text, to_json
 from warehouse.store_files import write_text
 from warehouse.train_spec import TrainJob, TrainResult
 from warehouse.validate_spec import ValidateJob, ValidateResult
@@ -32,12 +32,14 @@ CommandJob = TypeVar("CommandJob", CleanJob, ExpireJob, ForgetJob)
 
 
 def run_job(job_type: type[Job], arguments: list[str], run: Callable[[SparkSession, Job], Result]) -> int:
-    """Run an entry point on the spec in ``arguments[1]`` and write its :class:`JobAnswer` to ``result_path``.
+    """Run an entry point on the spec of ``arguments[1]`` and write its :class:`JobAnswer` to ``result_path``.
+
+    :param arguments: of the process; how one gives a spec, :func:`spec_text` says.
 
     :returns: the process's exit code, 1 after a failure. An expected failure prints its sentence and no trace.
     """
     try:
-        job = from_json(job_type, arguments[1] if len(arguments) > 1 else "")
+        job = from_json(job_type, spec_text(arguments[1] if len(arguments) > 1 else ""))
     except SpecError as error:
         print(f"FAILED (permanent): {error}", file=sys.stderr, flush=True)
         return 1

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import types
 import typing
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 SPEC_VERSION = 1
@@ -25,6 +26,21 @@ Spec = TypeVar("Spec")
 def to_json(spec: Any) -> str:
     """Compact JSON of a spec or an answer; the same value always gives the same text."""
     return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"))
+
+
+def spec_text(argument: str) -> str:
+    """JSON of the spec that a program was given as its argument: that text, or ``@`` and the path of a file with it.
+
+    Linux refuses an argument of 128 KiB or more, which the spec of a group of some thirty wide tables has.
+
+    :raises SpecError: the file cannot be read.
+    """
+    if not argument.startswith("@"):
+        return argument
+    try:
+        return Path(argument[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"the spec cannot be read: {error}") from error
 
 
 def from_json(kind: type[Spec], text: str | bytes) -> Spec:

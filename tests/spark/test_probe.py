@@ -5,7 +5,7 @@ from __future__ import annotations
 # ruff: noqa: PLC0415 - Airflow makes its home when it is loaded, which a fixture has to set before
 import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +73,28 @@ def test_a_wrong_password(engine: Database, probe: Probe) -> None:
 
 def test_what_mariadb_cannot_answer(mariadb: MariadbDatabase, probe: Probe) -> None:
     mariadb.run("CREATE TABLE events (id int, at datetime) ENGINE = Aria; CREATE TABLE plain (id int)")
-    mariadb.run(
-        "CREATE TABLE balances (id int) WITH SYSTEM VERSIONING; "
-        "SET timestamp = unix_timestamp('2020-01-01 00:00:00'); INSERT INTO balances VALUES (1)"
-    )
     with probe(mariadb) as opened:
         with pytest.raises(StateNotHeld, match="storage engine Aria"):
             opened.columns(table(mariadb, "events"))
-        begins = opened.history_begins(table(mariadb, "balances", "time_travel"))
-        assert begins == datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
         with pytest.raises(SourceRefused, match=r"\(SQLSTATE 42000\): the table is not system-versioned, so"):
             opened.history_begins(table(mariadb, "plain", "time_travel"))
+
+
+@pytest.fixture(params=["+02:00", "-05:00"])
+def zone_of_sessions(request: pytest.FixtureRequest, mariadb: MariadbDatabase) -> Iterator[str]:
+    mariadb.run(f"SET GLOBAL time_zone = '{request.param}'")
+    yield request.param
+    mariadb.run("SET GLOBAL time_zone = '+00:00'")
+
+
+def test_when_a_history_begins_whatever_zone_the_server_gives_its_sessions(
+    mariadb: MariadbDatabase, probe: Probe, zone_of_sessions: str
+) -> None:
+    assert mariadb.run("SELECT @@time_zone") == [(zone_of_sessions,)]
+    mariadb.run(
+        "CREATE TABLE balances (id int) WITH SYSTEM VERSIONING; "
+        "SET time_zone = '+00:00', timestamp = unix_timestamp('2020-01-01 00:00:00'); INSERT INTO balances VALUES (1)"
+    )
+    with probe(mariadb) as opened:
+        begins = opened.history_begins(table(mariadb, "balances", "time_travel"))
+    assert begins == datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)

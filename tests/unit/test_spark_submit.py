@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +19,9 @@ from warehouse.job_answer import JobAnswer, JobFailure
 from warehouse.run_spec import IntervalSpec, RunSpec
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
 from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
-from warehouse.spec_json import from_json, to_json
+from warehouse.spec_json import from_json, spec_text, to_json
 from warehouse.store_spec import StoreSpec
+from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
 from tests.support.snapshot_task import run_snapshot
 
@@ -44,11 +45,13 @@ class Submits:
     answer: JobAnswer | None = DONE
     returncode: int = 0
     commands: list[list[str]] = field(default_factory=list)
+    specs: list[SnapshotJob] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
     stdout: tuple[str, ...] = ()
 
     def __call__(self, command: list[str], *, env: dict[str, str] | None = None, **_: object) -> Submits:
         self.commands.append(command)
+        self.specs.append(from_json(SnapshotJob, spec_text(command[-1])))
         self.environments.append(env or {})
         if self.answer is not None:
             path = Path(self.job.store.run_path(self.job.run, "snapshot").removeprefix("file://"))
@@ -129,7 +132,7 @@ def test_the_driver_is_a_process_of_this_machine(
     assert after(command, "--master") == master
     assert after(command, "--deploy-mode") == "client"
     assert after(command, "--py-files").endswith("warehouse.zip")
-    assert from_json(SnapshotJob, command[-1]).run == submits.job.run
+    assert submits.specs[0].run == submits.job.run
     if master.startswith("local"):
         assert "--jars" not in command and "spark.driver.bindAddress=127.0.0.1" in command
         assert submits.environments[0]["SPARK_LOCAL_IP"] == "127.0.0.1"
@@ -137,6 +140,22 @@ def test_the_driver_is_a_process_of_this_machine(
         assert after(command, "--jars").split(",") == [str(jars / "iceberg.jar"), str(jars / "postgresql.jar")]
         assert "spark.driver.bindAddress=127.0.0.1" not in command
         assert "SPARK_LOCAL_IP" not in submits.environments[0]
+
+
+def test_a_group_of_a_hundred_wide_tables_is_one_job(
+    submits: Submits, jars: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its spec has more than the 128 KiB that Linux allows an argument."""
+    columns = tuple(ColumnSpec(f"a_column_of_number_{number}", "numeric(18,2)") for number in range(50))
+    day = "2013-06-01T00:00:00Z"
+    of_table = columns, HistorySpec("current"), SplitSpec(2), ChecksSpec(), RetentionSpec(), "@daily", day
+    tables = tuple(TableSpec(f"t{number}", "public", f"t{number}", *of_table) for number in range(100))
+    connect(monkeypatch, MASTERS["local[2]"])
+    job = replace(submits.job, tables=tables)
+    assert len(to_json(job)) > 128 * 1024
+    run(job, jars)
+    assert submits.specs[0].tables == tables
+    assert max(map(len, submits.commands[0])) < 1_000
 
 
 def test_what_clusters_have_of_their_own_is_kept(submits: Submits, jars: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from warehouse.job_answer import JobAnswer, JobFailure
 from warehouse.run_spec import IntervalSpec, RunSpec
 from warehouse.snapshot_spec import SnapshotJob, TableCapture
 from warehouse.source_spec import SourceSpec
-from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.spec_json import SpecError, from_json, spec_text, to_json
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 from warehouse.train_spec import TrainJob
@@ -75,6 +76,14 @@ def test_what_it_does_not_know_is_refused(change: dict[str, object], message: st
     with pytest.raises(SpecError) as refused:
         from_json(SnapshotJob, json.dumps(json.loads(to_json(JOB)) | change))
     assert message in str(refused.value)
+
+
+def test_a_spec_comes_as_text_or_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    file.write_text(to_json(JOB))
+    assert from_json(SnapshotJob, spec_text(f"@{file}")) == from_json(SnapshotJob, spec_text(to_json(JOB))) == JOB
+    with pytest.raises(SpecError, match=r"the spec cannot be read: .*nowhere\.json"):
+        spec_text(f"@{tmp_path}/nowhere.json")
 
 
 def test_text_that_is_not_json_is_refused() -> None:

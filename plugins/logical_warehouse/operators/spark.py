@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
 SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
-MAX_ARGUMENT_BYTES = 120_000
-"""Linux refuses a single program argument of 128 KiB or more."""
 SMALL_JOB_BYTES = 256 * 2**20
 """Below this estimate a job is too short for the JVM's optimising compiler to pay for itself."""
 
@@ -106,17 +104,13 @@ class SparkJobOperator(SparkSubmitOperator):
         :raises AirflowFailException: the job answered that a retry cannot help.
         :raises AirflowException: it answered that a retry may help, or ended without an answer.
         """
-        argument = to_json(job)
-        if len(argument.encode()) > MAX_ARGUMENT_BYTES:
-            raise AirflowFailException(
-                f"The job spec of {self.task_id} has {len(argument.encode())} bytes, more than an argument may have "
-                f"({MAX_ARGUMENT_BYTES}): split the group into smaller ones."
-            )
         master = spark_master(self.plan.spark.connection)
         local = master.startswith("local")
         with scratch_folder(SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
-            self.application_args = [argument]
+            spec = scratch / "job.json"
+            spec.write_text(to_json(job), encoding="utf-8")
+            self.application_args = [f"@{spec}"]
             self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
             self._driver_environment |= secrets_environment(secrets or {})
             if local:
