@@ -47,7 +47,7 @@ status: ## show which of the demo's services run
 	@$(PYTHON) -m local_stack status
 
 .PHONY: test
-test: setup test-unit test-spark test-e2e ## run all tests
+test: setup test-unit test-spark test-e2e ## run the tests, without the longer ones below
 
 .PHONY: test-unit
 test-unit: setup ## run the tests that start no service
@@ -83,20 +83,20 @@ test-compose: setup ## build docker-compose.yaml's images, run its stack, kill i
 lint: setup lint-style lint-types lint-imports lint-schema lint-compose ## run every check of the sources
 
 .PHONY: lint-style
-lint-style:
+lint-style: ## check rules and format (ruff)
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/ruff format --check $(SOURCES)
 
 .PHONY: lint-types
-lint-types:
+lint-types: ## check types (mypy)
 	$(VENV)/bin/mypy plugins spark_jobs local_stack bench
 
 .PHONY: lint-imports
-lint-imports:
+lint-imports: ## check that imports point one way
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: lint-schema
-lint-schema:
+lint-schema: ## check the manifest, and that its schema and reference are current
 	$(PYTHON) -m logical_warehouse schema --check
 	$(PYTHON) -m logical_warehouse lint
 

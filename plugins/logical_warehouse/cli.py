@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from warehouse.failures import PermanentError, RetryableError
 
 from logical_warehouse import (
+    backfilling,
     comparing,
     evidence,
     expiring,
@@ -25,6 +26,7 @@ TOPICS = (
     manifest_commands,
     pools,
     stored_tables,
+    backfilling,
     trainings,
     comparing,
     host_check,

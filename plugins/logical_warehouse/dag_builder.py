@@ -116,7 +116,7 @@ def _params(plan: SnapshotPlan) -> dict[str, Param]:
             pattern=AS_OF_PATTERN,
             title="As-of date",
             description="The start of the interval to capture: 2013-06-12 captures 12 June. Empty: a logical date "
-            "of 12 June means the interval before it; no logical date means the last complete interval.",
+            "means the interval that had just ended at that moment; none means the last complete interval.",
         )
     }
     if not all(table.history.can_be_backfilled for table in plan.tables):

@@ -12,7 +12,7 @@ from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import HistorySpec
 from warehouse.train_spec import InputSpec
 
-from logical_warehouse.intervals import Schedule
+from logical_warehouse.intervals import Schedule, utc_text
 from logical_warehouse.manifest import (
     Group,
     History,
@@ -280,9 +280,16 @@ def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
         f"in {source.time_zone}.\n\n"
         f"| table | in the source | history | description |\n|---|---|---|---|\n{rows}\n\n{_masked_doc(group)}"
         "**By hand:** give the param `as_of` (the start of the interval: `2013-06-12` captures 12 June). Without it, a "
-        "logical date of 12 June means the interval *before* it, as everywhere in Airflow, and no logical date at all "
-        "the last complete interval. A **backfill** of 12 June captures 12 June itself."
+        "logical date means the interval that had just ended at that moment, as everywhere in Airflow, and none at all "
+        "the last complete interval.\n\n"
+        f"**Many dates:** `python -m logical_warehouse backfill {group.name} <first> <last>`. Airflow's own backfill "
+        f"captures the intervals that start between two moments in UTC{_example_of_a_start(schedule)}."
     )
+
+
+def _example_of_a_start(schedule: Schedule) -> str:
+    interval = schedule.first_from(pendulum.datetime(2013, 6, 11, 12))
+    return f": that of `{interval.as_of}` starts at `{utc_text(interval.start)}`"
 
 
 def _masked_doc(group: Group) -> str:

@@ -103,7 +103,7 @@ def test_the_trigger_form_explains_which_date_is_captured(dags: dict) -> None:
     param = dags["snapshot_flights"].params.get_param("as_of")
     assert param.value is None
     assert "2013-06-12 captures 12 June" in param.description
-    assert "interval before it" in param.description
+    assert "interval that had just ended at that moment" in param.description
 
 
 def test_a_late_capture_is_never_the_default(dags: dict) -> None:

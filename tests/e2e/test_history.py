@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,11 @@ def test_a_backfill_of_a_current_table_publishes_nothing(api: AirflowApi, starte
     assert {run["dag_run_id"] for run in runs}.isdisjoint(
         event["source_run_id"] for event in events_of(api, "current_only")
     )
+
+
+def test_a_backfill_is_asked_for_by_dates(stack: Stack) -> None:
+    shown = stack.airflow.run_warehouse("backfill", "prices", "2013-06-01", "2013-06-03", "--dry-run")
+    assert set(re.findall(r"\d{4}-\d{2}-\d{2}", shown)) == PRICES.keys()
 
 
 def test_states_of_past_days_in_any_order(

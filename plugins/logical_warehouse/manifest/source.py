@@ -28,7 +28,7 @@ class SourceConfig(Section):
     connection: Text
     """Id of the Airflow connection; its host is the JDBC URL."""
     budget: Positive = 3
-    """Most connections that the warehouse opens at once; the source's Airflow pool has this size."""
+    """Most connections of all snapshots at once, the size of the source's Airflow pool; each `check` has one more."""
     time_zone: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
     """IANA time zone in which the schedules of its tables are meant."""
     consistency: Annotated[Consistency, BeforeValidator(lambda v: one_of(v, ("snapshot", "best_effort")))] = "snapshot"
