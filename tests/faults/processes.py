@@ -43,8 +43,16 @@ def drivers(store: str, run_id: str = "") -> list[Driver]:
     return [
         Driver(pid)
         for pid, arguments in _arguments()
-        if JOB.search(arguments) and all(text in arguments for text in wanted)
+        if JOB.search(arguments) and all(text in arguments + _spec(arguments) for text in wanted)
     ]
+
+
+def _spec(arguments: bytes) -> bytes:
+    """The spec of a driver, whose last argument names its file; nothing where that is gone with its task."""
+    path = arguments.rstrip(b"\0").rpartition(b"\0@")[2]
+    with suppress(OSError, ValueError):
+        return Path(os.fsdecode(path)).read_bytes()
+    return b""
 
 
 def descendants(pid: int) -> list[int]:
