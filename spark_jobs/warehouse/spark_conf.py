@@ -16,6 +16,9 @@ ALLUXIO_PROPERTIES = {
     "alluxio.user.block.read.retry.max.duration": "10s",
     "alluxio.user.rpc.retry.max.duration": "20s",
     "alluxio.user.file.metadata.sync.interval": "-1",
+    # A client of 2.9.3 that notices changed defaults of the cluster connects anew, and can wait for itself for ever
+    # (Alluxio's pull request 18109). No job needs other defaults than those that it was checked with.
+    "alluxio.user.conf.sync.interval": "1d",
 }
 """Client properties wherever the store is Alluxio. Source: Alluxio 2.9 properties list."""
 
