@@ -33,6 +33,8 @@ def stack() -> Iterator[ComposeStack]:
             # One executor an application, one task a worker: each is a JVM that has to start on two cores.
             "SPARK_APPLICATION_CORES": "1",
             "AIRFLOW_WORKER_CONCURRENCY": "1",
+            # For each `up` that does not say it (docs/operations-guide.md has some).
+            **{f"{service.partition('-')[0].upper()}_WORKERS": str(number) for service, number in SCALE.items()},
         },
     )
     _timed("images", started.build)

@@ -71,6 +71,15 @@ def test_a_service_says_when_it_is_healthy_restarts_and_has_limits(name: str) ->
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
+def test_an_up_that_does_not_say_how_many_keeps_every_worker() -> None:
+    scales = {name: service["scale"] for name, service in SERVICES.items() if "scale" in service}
+    assert scales == {
+        "alluxio-worker": "${ALLUXIO_WORKERS:-1}",
+        "spark-worker": "${SPARK_WORKERS:-1}",
+        "airflow-worker": "${AIRFLOW_WORKERS:-1}",
+    }
+
+
 @each_service
 def test_what_is_waited_for_is_waited_for_until_it_works(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
