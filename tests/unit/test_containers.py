@@ -15,7 +15,8 @@ import pytest
 from local_stack.airflow_settings import SETTINGS, database, settings_text
 from local_stack.alluxio_servers import PROPERTIES
 from local_stack.compose_files import SECRETS, admin_password, write_compose_files
-from local_stack.containers import alluxio, memory_guard, spark
+from local_stack.containers import alluxio, initialise, memory_guard, spark
+from local_stack.containers.airflow import driver_address
 from local_stack.containers.beating import is_beating
 from local_stack.containers.metrics import Metrics, listen, server
 from local_stack.containers.network import address_towards
@@ -64,6 +65,32 @@ def test_ones_own_address_is_that_of_the_network_of_the_other() -> None:
     lines: list[str] = []
     with pytest.raises(StackError, match=r"no container has the name nobody\.invalid"):
         address_towards("nobody.invalid", 1, patience=0, report=lines.append)
+
+
+def test_executors_are_told_the_drivers_private_address_unless_the_site_said_another() -> None:
+    def nobody() -> str:
+        raise StackError("no container has the name spark-master")
+
+    told = driver_address({"SPARK_LOCAL_IP": "", "PATH": "/bin"}, lambda: "10.0.0.9")
+    assert told == {"SPARK_LOCAL_IP": "10.0.0.9", "SPARK_LOCAL_HOSTNAME": "10.0.0.9"}
+    assert driver_address({"SPARK_LOCAL_HOSTNAME": "edge.bank.example"}, nobody) == {}
+    assert driver_address({"SPARK_LOCAL_IP": "10.1.1.1"}, nobody) == {}
+    with pytest.raises(StackError):
+        driver_address({}, nobody)
+
+
+def test_airflow_starts_with_a_manifest_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[str, ...]] = []
+
+    def broken(*arguments: str) -> int:
+        calls.append(arguments)
+        return 1
+
+    initialise.make_pools(Path("/somewhere/warehouse.yaml"), run=broken)
+    assert calls == [("logical_warehouse", "pools", "--manifest", "/somewhere/warehouse.yaml")]
+    assert "the pools were not made" in capsys.readouterr().out
+    initialise.make_pools(Path("/somewhere/warehouse.yaml"), run=lambda *_: 0)
+    assert capsys.readouterr().out == ""
 
 
 def test_when_one_of_two_servers_ends_the_other_ends_too(tmp_path: Path) -> None:
