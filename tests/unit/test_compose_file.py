@@ -134,6 +134,20 @@ def test_every_variable_is_documented_with_its_default() -> None:
     assert used == documented
 
 
+def test_the_limits_take_what_the_operations_guide_adds_up() -> None:
+    default = dict(line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line)
+
+    def gibibytes(name: str) -> float:
+        assert default[name].endswith("g")
+        return float(default[name][:-1])
+
+    spark = sum(map(gibibytes, ("SPARK_WORKER_MEMORY", "SPARK_SCRATCH", "SPARK_SHARED_MEMORY")))
+    assert gibibytes("SPARK_WORKER_LIMIT") >= spark + 0.5
+    tasks = int(default["AIRFLOW_WORKER_CONCURRENCY"]) * 2
+    assert gibibytes("AIRFLOW_WORKER_LIMIT") >= 0.7 + tasks + gibibytes("AIRFLOW_WORKER_SHARED_MEMORY")
+    assert gibibytes("ALLUXIO_WORKER_LIMIT") >= gibibytes("ALLUXIO_WORKER_MEMORY") + 1
+
+
 def test_the_images_have_the_versions_that_are_tested() -> None:
     tested, built = (
         dict(line.split("==") for line in (ROOT / name).read_text().splitlines())
