@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,29 @@ def test_the_only_image_that_is_not_built_here_is_debians() -> None:
 def test_no_image_runs_as_root(target: str) -> None:
     stage = (ROOT / "Dockerfile").read_text().split(f" AS {target}\n")[1].split("\nFROM ")[0]
     assert re.findall(r"^USER (\S+)$", stage, re.MULTILINE) == ["warehouse"]
+
+
+def test_alluxios_image_has_the_files_that_its_role_imports_and_no_others(tmp_path: Path) -> None:
+    stage = (ROOT / "Dockerfile").read_text().split(" AS alluxio\n")[1].split("\nFROM ")[0].replace("\\\n", " ")
+    copied = set()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", stage, re.MULTILINE):
+        *files, folder = line.split()
+        for file in files:
+            copied.add(tmp_path / folder / Path(file).name)
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, tmp_path / folder)
+    # The image's Python has no packages either.
+    program = (
+        "import sys, local_stack.containers.__main__, local_stack.containers.alluxio\n"
+        "print(*filter(None, (getattr(module, '__file__', None) for module in sys.modules.values())), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": ":".join(str(tmp_path / name) for name in ("plugins", "spark_jobs", "."))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    imported = {Path(line).resolve() for line in done.stdout.splitlines()}
+    assert {file for file in imported if file.is_relative_to(tmp_path)} == copied
 
 
 def test_only_the_ui_is_published_and_on_this_machine_only() -> None:
