@@ -5,6 +5,7 @@ Every check is made on the running services: from Airflow's REST interface, from
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
@@ -146,9 +147,11 @@ def test_the_loss_of_an_alluxio_worker_loses_no_snapshot(stack: ComposeStack, ap
 
 def test_a_snapshot_survives_the_loss_of_a_spark_worker(stack: ComposeStack, api: AirflowApi) -> None:
     run = api.trigger("snapshot_flights", params={"as_of": DATES[1]})
-    eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
-    lost = stack.containers("spark-worker")[-1]
+    (application,) = eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
+    # One of the two workers has nothing to do: an application has one executor here.
+    (lost,) = eventually("a worker with an executor of it", lambda: _workers_of(stack, application["id"]), NOTICED)
     stack.kill(lost)
+    eventually("a lost worker", lambda: stack.spark()["aliveworkers"] == SCALE["spark-worker"] - 1, 2 * NOTICED)
     succeed(api, "snapshot_flights", run["dag_run_id"], RUN_TIMEOUT)
     stack.start(lost)
 
@@ -198,6 +201,16 @@ def _applications(stack: ComposeStack, run_id: str) -> list[Json]:
     """Snapshot jobs of a run that have executors."""
     name = f"SnapshotJob {run_id}"
     return [one for one in stack.spark()["activeapps"] if one["name"] == name and one["state"] == "RUNNING"]
+
+
+def _workers_of(stack: ComposeStack, application: str) -> list[Container]:
+    """The Spark workers that run an executor of an application."""
+    found = []
+    for worker in stack.containers("spark-worker"):
+        state = json.loads(docker("exec", worker.identifier, "curl", "-fsS", "http://localhost:8081/json/"))
+        if any(executor["appid"] == application for executor in state["executors"]):
+            found.append(worker)
+    return found
 
 
 def _addresses(container: Container) -> list[str]:
