@@ -20,6 +20,13 @@ COPIES = 2
 LINEAGE = "lineage-receiver"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _session_time() -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    print(f"\nall of it, with building and taking down: {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[ComposeStack]:
     write_compose_files()
@@ -47,7 +54,7 @@ def stack() -> Iterator[ComposeStack]:
         print(error, *started.unhealthy(), sep="\n", flush=True)
         raise
     finally:
-        started.down()
+        _timed("down", started.down)
 
 
 @pytest.fixture(scope="session")
