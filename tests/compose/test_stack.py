@@ -30,8 +30,16 @@ RUN_TIMEOUT = 420
 NOTICED = 60
 """Seconds in which the store has to notice that a worker is gone."""
 SNAPSHOTS = "/warehouse/snapshots"
-PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
+PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 9102, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
 """On which something listens in one of the containers."""
+PRIVATE_PORTS = {
+    "alluxio-master": (19998, 19999),
+    "alluxio-worker": (29999, 30000),
+    "alluxio-proxy": (39999,),
+    "spark-master": (7077, 8080),
+    "spark-worker": (8081,),
+}
+"""Those that the store and the cluster answer on in their network."""
 
 
 def test_the_file_has_no_warning() -> None:
@@ -58,13 +66,13 @@ def test_from_outside_only_the_ui_answers(stack: ComposeStack) -> None:
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5):
         pass
     # From a container on another network of this machine, which asks every address that the stack has.
-    addresses = [address for container in stack.containers() for address in _addresses(container)]
-    assert len(addresses) > len(stack.containers())
-    answered = docker(
-        "run", "--rm", "--entrypoint", "python3", "logical-warehouse-alluxio:local", "-c", _KNOCK,
-        ",".join(addresses), ",".join(map(str, PORTS)), timeout=180,
-    )  # fmt: skip
-    assert answered.split() == ["answered:"]
+    assert _answering(stack, "bridge") == set()
+    # The same container, in the store's network, does get answers: it knocks at the right doors.
+    inside = _answering(stack, f"{stack.project}-private")
+    for service, ports in PRIVATE_PORTS.items():
+        for container in stack.containers(service):
+            private = _addresses(container)[f"{stack.project}-private"]
+            assert {f"{private}:{port}" for port in ports} <= inside, container.name
 
 
 def test_three_days_are_backfilled(stack: ComposeStack, api: AirflowApi, lineage: Callable[[], list[Json]]) -> None:
@@ -213,11 +221,21 @@ def _workers_of(stack: ComposeStack, application: str) -> list[Container]:
     return found
 
 
-def _addresses(container: Container) -> list[str]:
-    shown = docker(
-        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container.identifier
-    )
-    return shown.split()
+def _answering(stack: ComposeStack, network: str) -> set[str]:
+    """Those of the stack's addresses, each with each of :data:`PORTS`, that answer to a container in ``network``."""
+    addresses = [address for container in stack.containers() for address in _addresses(container).values()]
+    assert len(addresses) > len(stack.containers())
+    answered = docker(
+        "run", "--rm", "--network", network, "--entrypoint", "python3", "logical-warehouse-alluxio:local", "-c", _KNOCK,
+        ",".join(addresses), ",".join(map(str, PORTS)), timeout=180,
+    )  # fmt: skip
+    return set(answered.split()[1:])
+
+
+def _addresses(container: Container) -> dict[str, str]:
+    """Address by network; none of a container that has ended."""
+    networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container.identifier))
+    return {name: network["IPAddress"] for name, network in networks.items() if network["IPAddress"]}
 
 
 def _least_percentage(stack: ComposeStack) -> int:
