@@ -83,10 +83,13 @@ def _timed(what: str, work: object) -> None:
 
 
 _RECEIVER = """
-import http.server
+import http.server, threading
+lock = threading.Lock()
 class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        print(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        event = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with lock:  # a line is text and its end
+            print(event)
         self.send_response(201)
         self.end_headers()
     def log_message(self, *args):
