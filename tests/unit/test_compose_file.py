@@ -108,6 +108,11 @@ def test_an_up_that_does_not_say_how_many_keeps_every_worker() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["alluxio-master", "alluxio-worker"])
+def test_another_number_of_copies_does_not_make_the_store_anew(name: str) -> None:
+    assert "WAREHOUSE_REPLICATION" not in str(SERVICES[name])
+
+
 @each_service
 def test_what_is_waited_for_is_waited_for_until_it_works(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
