@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from logical_warehouse.store_health import bytes_of
 
 from local_stack.airflow_api import AirflowApi, Json
 from local_stack.compose import ComposeStack, Container, docker
 from local_stack.compose_files import REPOSITORY
+from local_stack.containers.copies import lacking_copies
 from tests.compose.conftest import COPIES, SCALE
 from tests.e2e.runs import events_of, eventually, succeed
 
@@ -249,10 +249,8 @@ def _wait_for_copies(stack: ComposeStack) -> None:
     """Until each file of the snapshots is wholly in memory, on as many workers as asked."""
     eventually(
         f"{COPIES} copies of each file",
-        lambda: all(
-            int(file["inAlluxioPercentage"]) == 100 and len(file["fileLocations"]) >= COPIES
-            for file in stack.files(SNAPSHOTS)
-            if bytes_of(file["size"])
-        ),
+        lambda: not lacking_copies(stack.files(SNAPSHOTS), COPIES),
         timeout=120,
     )
+    told = stack.execute("airflow-worker", "python3", "-m", "local_stack.containers.copies", SNAPSHOTS)
+    assert f"have {COPIES} copies" in told
