@@ -6,10 +6,12 @@ Every check is made on the running services: from Airflow's REST interface, from
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -181,6 +183,20 @@ def test_a_snapshot_survives_the_loss_of_an_airflow_worker(stack: ComposeStack, 
     stack.start(lost)
 
 
+def test_airflows_database_comes_back_from_a_dump(stack: ComposeStack, api: AirflowApi, tmp_path: Path) -> None:
+    file = tmp_path / "airflow.dump"
+    dump, restore = (block.replace("airflow.dump", str(file)) for block in _typed("Airflow's database"))
+    run = api.runs(REFERENCE)[0]
+    stack.shell(dump)
+    assert file.stat().st_mode & 0o077 == 0
+    api.set_paused(REFERENCE, True)  # which the dump does not know
+    stack.shell(restore)
+    eventually("health", lambda: not stack.unhealthy(), timeout=300)
+    assert {service: len(stack.containers(service)) for service in SCALE} == SCALE
+    assert api.run(REFERENCE, run["dag_run_id"])["state"] == "success"
+    assert api.call("GET", f"/dags/{REFERENCE}")["is_paused"] is False
+
+
 _KNOCK = """
 import socket, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -194,6 +210,14 @@ places = [(address, int(port)) for address in sys.argv[1].split(",") for port in
 with ThreadPoolExecutor(100) as pool:
     print("answered:", *filter(None, pool.map(knock, places)))
 """
+
+
+def _typed(section: str) -> list[str]:
+    """What a section of the operations guide has for a console, block by block."""
+    guide = (REPOSITORY / "docs" / "operations-guide.md").read_text()
+    return re.findall(
+        r"^```console\n(.*?)^```", guide.split(f"\n## {section}\n")[1].split("\n## ")[0], re.DOTALL | re.MULTILINE
+    )
 
 
 def _snapshot_dags() -> list[str]:
