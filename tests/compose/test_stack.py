@@ -261,7 +261,9 @@ def _answering(stack: ComposeStack, network: str) -> set[str]:
 
 def _addresses(container: Container) -> dict[str, str]:
     """Address by network; none of a container that has ended."""
-    networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container.identifier))
+    networks = (
+        json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container.identifier)) or {}
+    )
     return {name: network["IPAddress"] for name, network in networks.items() if network["IPAddress"]}
 
 
