@@ -113,6 +113,8 @@ def test_each_date_is_trained(api: AirflowApi) -> None:
 
 def test_all_of_it_is_in_memory_with_its_copies(stack: ComposeStack) -> None:
     _wait_for_copies(stack)
+    told = stack.execute("airflow-worker", "python3", "-m", "local_stack.containers.copies", SNAPSHOTS)
+    assert f"have {COPIES} copies" in told
     files = list(stack.files("/warehouse"))
     assert len([file for file in files if file["name"].endswith(".parquet")]) >= len(DATES) * len(DATED) + 3
     assert {file["persistenceState"] for file in files} == {"NOT_PERSISTED"}
@@ -278,5 +280,3 @@ def _wait_for_copies(stack: ComposeStack) -> None:
         lambda: not lacking_copies(stack.files(SNAPSHOTS), COPIES),
         timeout=120,
     )
-    told = stack.execute("airflow-worker", "python3", "-m", "local_stack.containers.copies", SNAPSHOTS)
-    assert f"have {COPIES} copies" in told
