@@ -71,9 +71,14 @@ RUN XDG_CACHE_HOME=/tmp/cache python3 -c "import shutil; from local_stack.jars i
 FROM java AS alluxio
 ENV PYTHONDONTWRITEBYTECODE=1
 COPY --from=jars /opt/alluxio-jars /opt/alluxio/jars
-COPY spark_jobs spark_jobs
-COPY plugins plugins
-COPY local_stack local_stack
+# The files that its role imports, and no others: a new image means new workers, and what they hold is gone.
+COPY spark_jobs/warehouse/__init__.py spark_jobs/warehouse/disk_failures.py spark_jobs/warehouse/failures.py \
+     spark_jobs/warehouse/fingerprint_report.py spark_jobs/warehouse/fingerprints.py spark_jobs/warehouse/host_memory.py \
+     spark_jobs/warehouse/kinds.py spark_jobs/warehouse/spec_json.py spark_jobs/warehouse/
+COPY plugins/logical_warehouse/__init__.py plugins/logical_warehouse/host_check.py plugins/logical_warehouse/
+COPY local_stack/__init__.py local_stack/alluxio_servers.py local_stack/errors.py local_stack/java.py local_stack/
+COPY local_stack/containers/__init__.py local_stack/containers/__main__.py local_stack/containers/alluxio.py \
+     local_stack/containers/memory_guard.py local_stack/containers/together.py local_stack/containers/
 USER warehouse
 
 

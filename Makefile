@@ -76,7 +76,7 @@ test-long: setup ## run the long versions of the tests
 	$(PYTHON) -m pytest -m long tests/e2e
 
 .PHONY: test-compose
-test-compose: setup ## build docker-compose.yaml's images, run its stack, kill its members (needs Docker; takes 40 minutes)
+test-compose: setup ## build docker-compose.yaml's images, run its stack, kill its members (needs Docker; under 30 minutes)
 	$(PYTHON) -m pytest -s tests/compose
 
 .PHONY: lint

@@ -89,6 +89,14 @@ class ComposeStack:
         """Output of a command in a running container. :raises StackError: it failed."""
         return self._run("exec", "-T", "--index", str(index), service, *command, timeout=timeout)
 
+    def shell(self, script: str) -> str:
+        """Output of commands as somebody types them, ``docker compose …`` among them, which mean this project.
+
+        :raises StackError: one of them failed.
+        """
+        environment = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": ",".join(self.profiles)}
+        return _output(["bash", "-euo", "pipefail", "-c", script], self._environment() | environment, UP_TIMEOUT)
+
     def kill(self, container: Container) -> None:
         """Kill a container as a machine that is switched off: it does not come back by itself."""
         docker("kill", container.identifier)
@@ -121,8 +129,10 @@ class ComposeStack:
     def _run(self, *arguments: str, timeout: float = 120) -> str:
         profiles = [part for profile in self.profiles for part in ("--profile", profile)]
         command = ["docker", "compose", "--project-name", self.project, *profiles, *arguments]
-        environment = os.environ | {"AIRFLOW_PORT": str(self.port)} | dict(self.variables)
-        return _output(command, environment, timeout)
+        return _output(command, self._environment(), timeout)
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"AIRFLOW_PORT": str(self.port)} | dict(self.variables)
 
 
 def docker(*arguments: str, timeout: float = 60) -> str:

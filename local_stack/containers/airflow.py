@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from local_stack.airflow_settings import SETTINGS, Sections, database, passwords_text, settings_text
@@ -31,6 +31,7 @@ OWNER = "warehouse_owner"
 POSTGRES = "postgres:5432"
 REDIS = "redis:6379"
 PARALLELISM = 16
+DRIVER_ADDRESS = ("SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME")
 HEARTBEAT_TIMEOUT = 60
 """Seconds after which the task of a worker that is gone is tried again."""
 
@@ -44,10 +45,22 @@ def main(arguments: Sequence[str]) -> None:
     environment = dict(os.environ)
     if list(arguments[:2]) == ["celery", "worker"]:
         ensure_memory_only(scratch=str(SHARED_MEMORY))
-        # Where executors reach the drivers of this container, whose own name means its address on any of its networks.
-        # Not by a folder of settings: it would come into the class path, which then is not that of the archive.
-        environment["SPARK_LOCAL_IP"] = environment["SPARK_LOCAL_HOSTNAME"] = address_towards(MASTER, PORT)
+        environment |= driver_address(environment, lambda: address_towards(MASTER, PORT))
     become([sys.executable, "-m", "airflow", *arguments], env=environment, cwd=HOME)
+
+
+def driver_address(environment: Mapping[str, str], private_address: Callable[[], str]) -> dict[str, str]:
+    """Variables that tell Spark where executors reach the drivers of this container.
+
+    Its own name means its address on any of its networks. Not by a folder of settings: it would come into the class
+    path, which then is not that of the archive.
+
+    :param environment: of the container. A site that has said it, for executors outside of the stack, is believed.
+    :param private_address: asked only where the site said nothing: without a Spark of the stack there is no answer.
+    """
+    if any(environment.get(name) for name in DRIVER_ADDRESS):
+        return {}
+    return dict.fromkeys(DRIVER_ADDRESS, private_address())
 
 
 def run_warehouse(arguments: Sequence[str]) -> None:

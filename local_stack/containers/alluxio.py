@@ -42,7 +42,7 @@ MASTER = "alluxio-master"
 MASTER_WEB = f"http://{MASTER}:19999"
 JOB_MASTER = "alluxio-job-master"
 REPLICATION = "WAREHOUSE_REPLICATION"
-"""Environment variable: how many workers are to hold each block of files whose writer did not say."""
+"""Environment variable of the proxy: how many workers are to hold each block of what it writes. Jobs say it too."""
 HEAPS = {"master": "512m", "proxy": "512m", "worker": "512m", "job-master": "192m", "job-worker": "192m"}
 
 _PROMETHEUS = """\

@@ -5,17 +5,20 @@ Every check is made on the running services: from Airflow's REST interface, from
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from logical_warehouse.store_health import bytes_of
 
 from local_stack.airflow_api import AirflowApi, Json
 from local_stack.compose import ComposeStack, Container, docker
 from local_stack.compose_files import REPOSITORY
+from local_stack.containers.copies import lacking_copies
 from tests.compose.conftest import COPIES, SCALE
 from tests.e2e.runs import events_of, eventually, succeed
 
@@ -29,8 +32,16 @@ RUN_TIMEOUT = 420
 NOTICED = 60
 """Seconds in which the store has to notice that a worker is gone."""
 SNAPSHOTS = "/warehouse/snapshots"
-PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
+PORTS = (5432, 6379, 7077, 8080, 8081, 8793, 8974, 9102, 19998, 19999, 20001, 20002, 29999, 30000, 30001, 39999)
 """On which something listens in one of the containers."""
+PRIVATE_PORTS = {
+    "alluxio-master": (19998, 19999),
+    "alluxio-worker": (29999, 30000),
+    "alluxio-proxy": (39999,),
+    "spark-master": (7077, 8080),
+    "spark-worker": (8081,),
+}
+"""Those that the store and the cluster answer on in their network."""
 
 
 def test_the_file_has_no_warning() -> None:
@@ -57,13 +68,13 @@ def test_from_outside_only_the_ui_answers(stack: ComposeStack) -> None:
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5):
         pass
     # From a container on another network of this machine, which asks every address that the stack has.
-    addresses = [address for container in stack.containers() for address in _addresses(container)]
-    assert len(addresses) > len(stack.containers())
-    answered = docker(
-        "run", "--rm", "--entrypoint", "python3", "logical-warehouse-alluxio:local", "-c", _KNOCK,
-        ",".join(addresses), ",".join(map(str, PORTS)), timeout=180,
-    )  # fmt: skip
-    assert answered.split() == ["answered:"]
+    assert _answering(stack, "bridge") == set()
+    # The same container, in the store's network, does get answers: it knocks at the right doors.
+    inside = _answering(stack, f"{stack.project}-private")
+    for service, ports in PRIVATE_PORTS.items():
+        for container in stack.containers(service):
+            private = _addresses(container)[f"{stack.project}-private"]
+            assert {f"{private}:{port}" for port in ports} <= inside, container.name
 
 
 def test_three_days_are_backfilled(stack: ComposeStack, api: AirflowApi, lineage: Callable[[], list[Json]]) -> None:
@@ -102,6 +113,8 @@ def test_each_date_is_trained(api: AirflowApi) -> None:
 
 def test_all_of_it_is_in_memory_with_its_copies(stack: ComposeStack) -> None:
     _wait_for_copies(stack)
+    told = stack.execute("airflow-worker", "python3", "-m", "local_stack.containers.copies", SNAPSHOTS)
+    assert f"have {COPIES} copies" in told
     files = list(stack.files("/warehouse"))
     assert len([file for file in files if file["name"].endswith(".parquet")]) >= len(DATES) * len(DATED) + 3
     assert {file["persistenceState"] for file in files} == {"NOT_PERSISTED"}
@@ -111,20 +124,23 @@ def test_all_of_it_is_in_memory_with_its_copies(stack: ComposeStack) -> None:
 
 
 def test_metrics_are_read_in_the_network(stack: ComposeStack) -> None:
-    for service, url, expected in (
-        ("alluxio-master", "http://localhost:19999/metrics/prometheus/", "Master_FilesPinned"),
-        ("alluxio-worker", "http://localhost:30000/metrics/prometheus/", "Worker_CapacityUsed"),
-        ("spark-master", "http://spark-master:8080/metrics/master/prometheus/", "metrics_master_aliveWorkers"),
-        ("spark-worker", "http://localhost:8081/metrics/prometheus/", "metrics_worker_coresFree"),
-        ("airflow-metrics", "http://localhost:9102/metrics", "airflow_ti_successes_total"),
+    for url, expected in (
+        ("http://alluxio-master:19999/metrics/prometheus/", "Master_FilesPinned"),
+        ("http://alluxio-worker:30000/metrics/prometheus/", "Worker_CapacityUsed"),
+        ("http://alluxio-proxy:39999/metrics/prometheus/", "# TYPE "),
+        ("http://spark-master:8080/metrics/master/prometheus/", "metrics_master_aliveWorkers"),
+        ("http://spark-worker:8081/metrics/prometheus/", "metrics_worker_coresFree"),
+        ("http://airflow-metrics:9102/metrics", "airflow_ti_successes_total"),
     ):
-        assert expected in stack.execute(service, "curl", "-fsS", url), service
+        # As a Prometheus in these networks asks.
+        assert expected in stack.execute("airflow-worker", "curl", "-fsS", url), url
 
 
 def test_runs_are_told_to_openlineage(lineage: Callable[[], list[Json]]) -> None:
     told = {(event["job"]["name"], event["eventType"]) for event in lineage() if "job" in event}
     for job in ("snapshot_flights.snapshot", "snapshot_flights.validate", f"{TRAINING}.train"):
         assert {(job, "START"), (job, "COMPLETE")} <= told
+    print("of whole runs the scheduler told:", sorted(kind for job, kind in told if job == "snapshot_flights"))
 
 
 def test_the_loss_of_an_alluxio_worker_loses_no_snapshot(stack: ComposeStack, api: AirflowApi) -> None:
@@ -146,9 +162,11 @@ def test_the_loss_of_an_alluxio_worker_loses_no_snapshot(stack: ComposeStack, ap
 
 def test_a_snapshot_survives_the_loss_of_a_spark_worker(stack: ComposeStack, api: AirflowApi) -> None:
     run = api.trigger("snapshot_flights", params={"as_of": DATES[1]})
-    eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
-    lost = stack.containers("spark-worker")[-1]
+    (application,) = eventually("executors", lambda: _applications(stack, run["dag_run_id"]), RUN_TIMEOUT)
+    # One of the two workers has nothing to do: an application has one executor here.
+    (lost,) = eventually("a worker with an executor of it", lambda: _workers_of(stack, application["id"]), NOTICED)
     stack.kill(lost)
+    eventually("a lost worker", lambda: stack.spark()["aliveworkers"] == SCALE["spark-worker"] - 1, 2 * NOTICED)
     succeed(api, "snapshot_flights", run["dag_run_id"], RUN_TIMEOUT)
     stack.start(lost)
 
@@ -167,6 +185,20 @@ def test_a_snapshot_survives_the_loss_of_an_airflow_worker(stack: ComposeStack, 
     stack.start(lost)
 
 
+def test_airflows_database_comes_back_from_a_dump(stack: ComposeStack, api: AirflowApi, tmp_path: Path) -> None:
+    file = tmp_path / "airflow.dump"
+    dump, restore = (block.replace("airflow.dump", str(file)) for block in _typed("Airflow's database"))
+    run = api.runs(REFERENCE)[0]
+    stack.shell(dump)
+    assert file.stat().st_mode & 0o077 == 0
+    api.set_paused(REFERENCE, True)  # which the dump does not know
+    stack.shell(restore)
+    eventually("health", lambda: not stack.unhealthy(), timeout=300)
+    assert {service: len(stack.containers(service)) for service in SCALE} == SCALE
+    assert api.run(REFERENCE, run["dag_run_id"])["state"] == "success"
+    assert api.call("GET", f"/dags/{REFERENCE}")["is_paused"] is False
+
+
 _KNOCK = """
 import socket, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -180,6 +212,14 @@ places = [(address, int(port)) for address in sys.argv[1].split(",") for port in
 with ThreadPoolExecutor(100) as pool:
     print("answered:", *filter(None, pool.map(knock, places)))
 """
+
+
+def _typed(section: str) -> list[str]:
+    """What a section of the operations guide has for a console, block by block."""
+    guide = (REPOSITORY / "docs" / "operations-guide.md").read_text()
+    return re.findall(
+        r"^```console\n(.*?)^```", guide.split(f"\n## {section}\n")[1].split("\n## ")[0], re.DOTALL | re.MULTILINE
+    )
 
 
 def _snapshot_dags() -> list[str]:
@@ -200,11 +240,33 @@ def _applications(stack: ComposeStack, run_id: str) -> list[Json]:
     return [one for one in stack.spark()["activeapps"] if one["name"] == name and one["state"] == "RUNNING"]
 
 
-def _addresses(container: Container) -> list[str]:
-    shown = docker(
-        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container.identifier
+def _workers_of(stack: ComposeStack, application: str) -> list[Container]:
+    """The Spark workers that run an executor of an application."""
+    found = []
+    for worker in stack.containers("spark-worker"):
+        state = json.loads(docker("exec", worker.identifier, "curl", "-fsS", "http://localhost:8081/json/"))
+        if any(executor["appid"] == application for executor in state["executors"]):
+            found.append(worker)
+    return found
+
+
+def _answering(stack: ComposeStack, network: str) -> set[str]:
+    """Those of the stack's addresses, each with each of :data:`PORTS`, that answer to a container in ``network``."""
+    addresses = [address for container in stack.containers() for address in _addresses(container).values()]
+    assert len(addresses) > len(stack.containers())
+    answered = docker(
+        "run", "--rm", "--network", network, "--entrypoint", "python3", "logical-warehouse-alluxio:local", "-c", _KNOCK,
+        ",".join(addresses), ",".join(map(str, PORTS)), timeout=180,
+    )  # fmt: skip
+    return set(answered.split()[1:])
+
+
+def _addresses(container: Container) -> dict[str, str]:
+    """Address by network; none of a container that has ended."""
+    networks = (
+        json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container.identifier)) or {}
     )
-    return shown.split()
+    return {name: network["IPAddress"] for name, network in networks.items() if network["IPAddress"]}
 
 
 def _least_percentage(stack: ComposeStack) -> int:
@@ -215,10 +277,6 @@ def _wait_for_copies(stack: ComposeStack) -> None:
     """Until each file of the snapshots is wholly in memory, on as many workers as asked."""
     eventually(
         f"{COPIES} copies of each file",
-        lambda: all(
-            int(file["inAlluxioPercentage"]) == 100 and len(file["fileLocations"]) >= COPIES
-            for file in stack.files(SNAPSHOTS)
-            if bytes_of(file["size"])
-        ),
+        lambda: not lacking_copies(stack.files(SNAPSHOTS), COPIES),
         timeout=120,
     )

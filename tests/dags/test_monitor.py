@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,6 +192,16 @@ def test_a_lost_store_is_captured_again_as_far_as_history_allows(world: World) -
     (told,) = (told for told in RecordingNotifier.told if "table rates" in told)
     assert told.startswith("table rates as of 2013-06-01 is lost, the store no longer holds it in memory: rates cannot")
     assert len(RecordingNotifier.told) == 5
+
+
+def test_a_store_that_was_emptied_is_captured_again_and_its_folder_left_to_the_runs(world: World) -> None:
+    world.publish("cards", *DAYS)
+    shutil.rmtree(world.store)
+    assert [run["conf"]["as_of"] for run in world.compare()] == list(reversed(DAYS))
+    assert not world.store.exists()
+    world.hold("cards", DAYS[2])
+    world.compare()
+    assert set(world.marks("cards")) == set(DAYS[:2])
 
 
 def test_nothing_is_started_or_told_twice_and_marks_go_when_the_loss_is_mended(world: World) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ENDS = {"airflow-init", "sample-init", "airflow-cli"}
 """Services that do something and end."""
 HOLDS_ROWS = {"alluxio-worker", "alluxio-proxy", "spark-worker", "airflow-worker"}
-VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+VARIABLE = re.compile(r"\$\{(\w+):-((?:\$\{[^}]*\}|[^}])*)\}")
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -45,6 +48,29 @@ def test_no_image_runs_as_root(target: str) -> None:
     assert re.findall(r"^USER (\S+)$", stage, re.MULTILINE) == ["warehouse"]
 
 
+def test_alluxios_image_has_the_files_that_its_role_imports_and_no_others(tmp_path: Path) -> None:
+    stage = (ROOT / "Dockerfile").read_text().split(" AS alluxio\n")[1].split("\nFROM ")[0].replace("\\\n", " ")
+    copied = set()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", stage, re.MULTILINE):
+        *files, folder = line.split()
+        for file in files:
+            copied.add(tmp_path / folder / Path(file).name)
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, tmp_path / folder)
+    # The image's Python has no packages either.
+    program = (
+        "import sys, local_stack.containers.__main__, local_stack.containers.alluxio\n"
+        "print(*filter(None, (getattr(module, '__file__', None) for module in sys.modules.values())), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": ":".join(str(tmp_path / name) for name in ("plugins", "spark_jobs", "."))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    imported = {Path(line).resolve() for line in done.stdout.splitlines()}
+    assert {file for file in imported if file.is_relative_to(tmp_path)} == copied
+
+
 def test_only_the_ui_is_published_and_on_this_machine_only() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert ports == {"airflow-api-server": ["${AIRFLOW_ADDRESS:-127.0.0.1}:${AIRFLOW_PORT:-8080}:8080"]}
@@ -64,11 +90,27 @@ def test_a_service_says_when_it_is_healthy_restarts_and_has_limits(name: str) ->
     service = SERVICES[name]
     if name in ENDS:
         assert service["healthcheck"] == {"disable": True}
+        # Else what waits for it would wait for ever, without a word.
+        assert service["restart"] in ("no", "on-failure:3")
     else:
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
         assert service["restart"] == "unless-stopped"
     assert {"mem_limit", "stop_grace_period", "init"} <= service.keys()
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_an_up_that_does_not_say_how_many_keeps_every_worker() -> None:
+    scales = {name: service["scale"] for name, service in SERVICES.items() if "scale" in service}
+    assert scales == {
+        "alluxio-worker": "${ALLUXIO_WORKERS:-1}",
+        "spark-worker": "${SPARK_WORKERS:-1}",
+        "airflow-worker": "${AIRFLOW_WORKERS:-1}",
+    }
+
+
+@pytest.mark.parametrize("name", ["alluxio-master", "alluxio-worker"])
+def test_another_number_of_copies_does_not_make_the_store_anew(name: str) -> None:
+    assert "WAREHOUSE_REPLICATION" not in str(SERVICES[name])
 
 
 @each_service
@@ -87,7 +129,7 @@ def test_nothing_can_be_written_but_where_it_is_said(name: str) -> None:
     for mount in service["tmpfs"]:
         assert re.search(r":size=(\d+[mg]|\$\{\w+:-\d+[mg]\}),mode=[01]\d{3}", mount), mount
     # Volumes are disks: what is on them holds no row.
-    disks = {volume.partition(":")[0] for volume in service.get("volumes", ())}
+    disks = {VARIABLE.sub(r"\2", volume).partition(":")[0] for volume in service.get("volumes", ())}
     assert disks <= {"./dags", "airflow-logs", "alluxio-journal", "alluxio-audit", "postgres-data", "sample-data"}
     if name.startswith(("alluxio-", "spark-")):
         assert disks <= {"alluxio-journal", "alluxio-audit"}
@@ -120,7 +162,23 @@ def test_every_variable_is_documented_with_its_default() -> None:
     used = set(VARIABLE.findall((ROOT / "docker-compose.yaml").read_text()))
     lines = (ROOT / ".env.example").read_text().splitlines()
     documented = {tuple(line.split("=", 1)) for line in lines if line and not line.startswith("#")}
-    assert used == documented
+    documented.remove(("COMPOSE_PROFILES", ""))  # compose's own
+    # A default that is made of another variable is said in words.
+    assert {(name, "" if "$" in default else default) for name, default in used} == documented
+
+
+def test_the_limits_take_what_the_operations_guide_adds_up() -> None:
+    default = dict(line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line)
+
+    def gibibytes(name: str) -> float:
+        assert default[name].endswith("g")
+        return float(default[name][:-1])
+
+    spark = sum(map(gibibytes, ("SPARK_WORKER_MEMORY", "SPARK_SCRATCH", "SPARK_SHARED_MEMORY")))
+    assert gibibytes("SPARK_WORKER_LIMIT") >= spark + 0.5
+    tasks = int(default["AIRFLOW_WORKER_CONCURRENCY"]) * 2
+    assert gibibytes("AIRFLOW_WORKER_LIMIT") >= 0.7 + tasks + gibibytes("AIRFLOW_WORKER_SHARED_MEMORY")
+    assert gibibytes("ALLUXIO_WORKER_LIMIT") >= gibibytes("ALLUXIO_WORKER_MEMORY") + 1
 
 
 def test_the_images_have_the_versions_that_are_tested() -> None:

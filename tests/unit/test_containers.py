@@ -15,8 +15,10 @@ import pytest
 from local_stack.airflow_settings import SETTINGS, database, settings_text
 from local_stack.alluxio_servers import PROPERTIES
 from local_stack.compose_files import SECRETS, admin_password, write_compose_files
-from local_stack.containers import alluxio, memory_guard, spark
+from local_stack.containers import alluxio, copies, initialise, memory_guard, spark
+from local_stack.containers.airflow import driver_address
 from local_stack.containers.beating import is_beating
+from local_stack.containers.copies import lacking_copies
 from local_stack.containers.metrics import Metrics, listen, server
 from local_stack.containers.network import address_towards
 from local_stack.containers.together import run_together
@@ -35,9 +37,41 @@ def test_alluxio_in_a_container_has_the_properties_of_the_project() -> None:
     assert "alluxio.user.file.replication.min" not in properties
 
 
-def test_the_number_of_copies_is_the_clusters_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_writes_files_makes_as_many_copies_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAREHOUSE_REPLICATION", "2")
-    assert alluxio.properties("alluxio-master")["alluxio.user.file.replication.min"] == "2"
+    assert alluxio.properties("alluxio-proxy")["alluxio.user.file.replication.min"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("size", "percentage", "workers", "lacks"),
+    [("1MB", 100, 2, False), ("1MB", 100, 3, False), ("1MB", 100, 1, True), ("1MB", 50, 2, True), ("0B", 0, 0, False)],
+)
+def test_a_file_lacks_copies_unless_all_of_it_is_on_enough_workers(
+    size: str, percentage: int, workers: int, lacks: bool
+) -> None:
+    places = [f"worker-{number}" for number in range(workers)]
+    file = {"absolutePath": "/f", "size": size, "inAlluxioPercentage": percentage, "fileLocations": places}
+    assert lacking_copies([file], 2) == ["/f"] * lacks
+
+
+def test_copies_are_looked_for_in_all_folders(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def entry(path: str, *workers: str, folder: bool = False) -> dict[str, object]:
+        return {
+            "absolutePath": path, "isDirectory": folder, "size": "5B", "inAlluxioPercentage": 100,
+            "fileLocations": list(workers),
+        }  # fmt: skip
+
+    tree = {"/t": [entry("/t/d", folder=True), entry("/t/a", "one", "two")], "/t/d": [entry("/t/d/b", "one")]}
+    monkeypatch.setattr(copies, "browse", lambda web, folder: iter(tree[folder]))
+    monkeypatch.setenv("WAREHOUSE_STORE_WEB", "http://alluxio-master:19999")
+    monkeypatch.setenv("WAREHOUSE_REPLICATION", "2")
+    assert copies.main("/t") == 1
+    assert capsys.readouterr().out == "/t/d/b\n1 of 2 files in /t have 2 copies\n"
+    monkeypatch.setenv("WAREHOUSE_REPLICATION", "1")
+    assert copies.main("/t") == 0
+    assert capsys.readouterr().out == "2 of 2 files in /t have 1 copy\n"
 
 
 def test_a_tier_is_as_large_as_the_memory_that_is_mounted(tmp_path: Path) -> None:
@@ -64,6 +98,32 @@ def test_ones_own_address_is_that_of_the_network_of_the_other() -> None:
     lines: list[str] = []
     with pytest.raises(StackError, match=r"no container has the name nobody\.invalid"):
         address_towards("nobody.invalid", 1, patience=0, report=lines.append)
+
+
+def test_executors_are_told_the_drivers_private_address_unless_the_site_said_another() -> None:
+    def nobody() -> str:
+        raise StackError("no container has the name spark-master")
+
+    told = driver_address({"SPARK_LOCAL_IP": "", "PATH": "/bin"}, lambda: "10.0.0.9")
+    assert told == {"SPARK_LOCAL_IP": "10.0.0.9", "SPARK_LOCAL_HOSTNAME": "10.0.0.9"}
+    assert driver_address({"SPARK_LOCAL_HOSTNAME": "edge.bank.example"}, nobody) == {}
+    assert driver_address({"SPARK_LOCAL_IP": "10.1.1.1"}, nobody) == {}
+    with pytest.raises(StackError):
+        driver_address({}, nobody)
+
+
+def test_airflow_starts_with_a_manifest_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[str, ...]] = []
+
+    def broken(*arguments: str) -> int:
+        calls.append(arguments)
+        return 1
+
+    initialise.make_pools(Path("/somewhere/warehouse.yaml"), run=broken)
+    assert calls == [("logical_warehouse", "pools", "--manifest", "/somewhere/warehouse.yaml")]
+    assert "the pools were not made" in capsys.readouterr().out
+    initialise.make_pools(Path("/somewhere/warehouse.yaml"), run=lambda *_: 0)
+    assert capsys.readouterr().out == ""
 
 
 def test_when_one_of_two_servers_ends_the_other_ends_too(tmp_path: Path) -> None:

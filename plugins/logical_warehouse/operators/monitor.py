@@ -194,8 +194,14 @@ class CompareOperator(BaseOperator):
         remedies: Mapping[tuple[str, str], Decision],
         now: pendulum.DateTime,
     ) -> None:
-        """Write the marks of each table where they changed."""
+        """Write the marks of each table where they changed.
+
+        None into a store that was emptied: its folder is made, and pinned, by the first run that writes to it, and
+        Alluxio's S3 takes no file before. Nobody reads anything there that a mark could explain.
+        """
         store = self.plan.store
+        if not files.folders(path_in(store.uri).rstrip("/")):
+            return
         for table, look in looks.items():
             noticed = {(mark.as_of, mark.published_at): mark.noticed_at for mark in look.before.marks}
             marks = LostMarks(
