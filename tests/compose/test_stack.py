@@ -127,7 +127,7 @@ def test_metrics_are_read_in_the_network(stack: ComposeStack) -> None:
     for url, expected in (
         ("http://alluxio-master:19999/metrics/prometheus/", "Master_FilesPinned"),
         ("http://alluxio-worker:30000/metrics/prometheus/", "Worker_CapacityUsed"),
-        ("http://alluxio-proxy:39999/metrics/prometheus/", "# TYPE "),
+        ("http://alluxio-proxy:39999/metrics/prometheus/", "Proxy_AuditLogEntriesSize"),
         ("http://spark-master:8080/metrics/master/prometheus/", "metrics_master_aliveWorkers"),
         ("http://spark-worker:8081/metrics/prometheus/", "metrics_worker_coresFree"),
         ("http://airflow-metrics:9102/metrics", "airflow_ti_successes_total"),
