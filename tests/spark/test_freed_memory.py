@@ -25,6 +25,7 @@ from warehouse.lost_marks import LostMark, LostMarks, marks_path
 from warehouse.reading import read_as_of
 from warehouse.records import RETAINED_FROM
 from warehouse.spec_json import to_json
+from warehouse.store_directory import prepare_store
 from warehouse.store_failures import FileIncomplete
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import RetentionSpec
@@ -50,8 +51,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def unfinished(session: SparkSession, uri: str) -> Iterator[str]:
+def unfinished(session: SparkSession, store: StoreSpec, uri: str) -> Iterator[str]:
     """A file whose writer has not finished it, as one that died: its path."""
+    prepare_store(session, store)
     path = session._jvm.org.apache.hadoop.fs.Path(uri)
     file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
     stream = file_system.create(path)
@@ -68,7 +70,7 @@ def test_a_promise_that_is_being_written_is_passed_over(
 ) -> None:
     store, files = stores["alluxio"], AlluxioFiles(alluxio.web, alluxio.s3)
     others = Promises(files, store).all()
-    with unfinished(session, f"{store.uri}/_promised/snapshot_x/unfinished.json") as path:
+    with unfinished(session, store, f"{store.uri}/_promised/snapshot_x/unfinished.json") as path:
         with pytest.raises(FileIncomplete, match=r"unfinished\.json in the store is being written"):
             files.read(path)
         assert Promises(files, store).all() == others
@@ -83,7 +85,7 @@ def test_marks_that_are_not_whole_are_none_and_are_written_again(
     def as_read() -> tuple[LostMarks, LostMarks]:
         return read_marks(session, store, "cards"), store_contents.read_marks(files, of_manifest, "cards")
 
-    with unfinished(session, marks_path(store.uri, store.namespace, "cards")) as path:
+    with unfinished(session, store, marks_path(store.uri, store.namespace, "cards")) as path:
         assert as_read() == (LostMarks("cards", ()),) * 2
         marks = LostMarks("cards", (LostMark(DAYS[0], "2013-06-02T00:00:00Z", "2013-06-05T00:15:00Z", "gone"),))
         files.write(path, to_json(marks).encode())
