@@ -12,7 +12,7 @@ import dataclasses
 import re
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from warehouse.disk_failures import DiskFinding
@@ -35,7 +35,9 @@ SERVERS = {
 }
 """Main classes of the processes through which rows go."""
 ALLUXIO_WORKER = SERVERS["alluxio.worker.AlluxioWorker"]
-TIER = "alluxio.worker.tieredstore.level0.dirs.path"
+LEVELS = "alluxio.worker.tieredstore.levels"
+"""How many there are; one unless it is set."""
+TIER = "alluxio.worker.tieredstore.level{level}.dirs.path"
 SITE_FILE = "alluxio-site.properties"
 
 
@@ -107,32 +109,52 @@ def _server_lines(kernel: Kernel, pid: int, what: str) -> Iterator[Line]:
 
 
 def _tier_lines(kernel: Kernel, pid: int, what: str, *, named: bool) -> Iterator[Line]:
-    """The tier that a worker of Alluxio really has, whatever was named."""
+    """The folders of all levels of the tier that a worker of Alluxio really has, whatever was named."""
     kernel = dataclasses.replace(kernel, seen_by=pid)
+    unknown = [TIER.format(level=0)]
     with contextlib.suppress(PermissionError):  # which another line says
-        if folders := _tier_of(kernel, pid):
-            for folder in folders:
-                found = folder_findings(kernel, "", "tier", [folder])
-                yield _line(f"tier of the {what}", found, f"{folder} on {kernel.file_system(folder)}")
-            return
-    if not named:
-        yield Line(f"tier of the {what}", "not known", f"its folder by --tier ({TIER})")
+        folders, unknown = _tiers_of(kernel, pid)
+        for folder in folders:
+            found = folder_findings(kernel, "", "tier", [folder])
+            yield _line(f"tier of the {what}", found, f"{folder} on {kernel.file_system(folder)}")
+    for setting in unknown if not named else ():
+        yield Line(f"tier of the {what}", "not known", f"its folder by --tier ({setting})")
 
 
-def _tier_of(kernel: Kernel, pid: int) -> list[str]:
-    """Folders of a worker's tier, as Alluxio finds them: by an option of its JVM, else in the first site file that is
-    there. None where neither says so in plain text."""
+def _tiers_of(kernel: Kernel, pid: int) -> tuple[list[str], list[str]]:
+    """Folders of a worker's tier, of all levels, and the settings of those that nothing says in plain text."""
+    setting = _settings_of(kernel, pid)
+    levels = setting(LEVELS) or "1"
+    if not levels.isdecimal():
+        return [], [LEVELS]
+    folders, unknown = [], []
+    for name in (TIER.format(level=level) for level in range(int(levels))):
+        value = setting(name)
+        if value and "${" not in value:
+            folders += [folder for folder in value.split(",") if folder]
+        else:
+            unknown.append(name)
+    return folders, unknown
+
+
+def _settings_of(kernel: Kernel, pid: int) -> Callable[[str], str | None]:
+    """A worker's settings by their names, as Alluxio finds them: in an option of its JVM, else in the first site file
+    that is there."""
     options = kernel.java_options(pid)
-    value = system_property(options, TIER)
-    if value is None:
-        home = system_property(options, "alluxio.home")
-        conf = system_property(options, "alluxio.conf.dir") or (f"{home}/conf" if home else "")
-        defaults = f"{conf},{kernel.environment(pid).get('HOME', '')}/.alluxio,/etc/alluxio"
-        for folder in (system_property(options, "alluxio.site.conf.dir") or defaults).split(","):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                value = _property(kernel.text_of(f"{folder}/{SITE_FILE}"), TIER)
-                break
-    return [] if value is None or "${" in value else [folder for folder in value.split(",") if folder]
+    home = system_property(options, "alluxio.home")
+    conf = system_property(options, "alluxio.conf.dir") or (f"{home}/conf" if home else "")
+    defaults = f"{conf},{kernel.environment(pid).get('HOME', '')}/.alluxio,/etc/alluxio"
+    site = ""
+    for folder in (system_property(options, "alluxio.site.conf.dir") or defaults).split(","):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            site = kernel.text_of(f"{folder}/{SITE_FILE}")
+            break
+
+    def setting(name: str) -> str | None:
+        value = system_property(options, name)
+        return _property(site, name) if value is None else value
+
+    return setting
 
 
 def _property(text: str, name: str) -> str | None:

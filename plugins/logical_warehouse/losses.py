@@ -42,6 +42,17 @@ class Published:
     newest: Mapping[str, Publication] = field(default_factory=dict)
     expired: Mapping[str, str] = field(default_factory=dict)
 
+    def after(self, earlier: Published) -> Published:
+        """What these events say together with ``earlier`` ones."""
+        return Published({**earlier.newest, **self.newest}, {**earlier.expired, **self.expired})
+
+    def kept_from(self, retention: Bounds) -> str:
+        """Start of the oldest of these dates that ``retention`` keeps; empty while it ends none of them."""
+        ended = ended_by(retention, self.newest.values())
+        if not ended:
+            return ""
+        return min((one.start for one in self.newest.values() if one.start > ended[-1].start), default="")
+
 
 @dataclass(frozen=True)
 class Held:
@@ -224,8 +235,11 @@ class Decision:
     under_way: bool = False
 
 
-def decide(repair: Repair, runs: Runs, *, enabled: bool) -> Decision:
-    """Whether a run shall be started for a repair now: none while one is under way, and at most :data:`ATTEMPTS`."""
+def decide(repair: Repair, runs: Runs, *, enabled: bool, no_pool: str | None = None) -> Decision:
+    """Whether a run shall be started for a repair now: none while one is under way, and at most :data:`ATTEMPTS`.
+
+    :param no_pool: why the task that starts runs would wait for ever, if it would.
+    """
     by_hand = f"run {repair.dag_id} with as_of {repair.as_of}"
     if not enabled:
         return Decision(f"repair is off in the manifest: {by_hand}")
@@ -236,5 +250,10 @@ def decide(repair: Repair, runs: Runs, *, enabled: bool) -> Decision:
         return Decision(f"{repair.dag_id} is paused: unpause it, and the monitor has it captured again")
     for run_id in attempts:
         if not runs.exist(repair.dag_id, [run_id]):
-            return Decision(f"a run of {repair.dag_id} captures it again", run_id, under_way=True)
+            remedy = (
+                f"no run of {repair.dag_id} can be started: {no_pool}"
+                if no_pool
+                else (f"a run of {repair.dag_id} captures it again")
+            )
+            return Decision(remedy, run_id, under_way=not no_pool)
     return Decision(f"{ATTEMPTS} runs of {repair.dag_id} have not brought it back: see why, then {by_hand}")

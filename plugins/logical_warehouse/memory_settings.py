@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.disk_failures import DiskFinding, RowsCouldReachDisk
-from warehouse.host_memory import IN_MEMORY, MEMORY_FILE_SYSTEMS, Kernel, event_log_findings, java_findings
+from warehouse.host_memory import (
+    IN_MEMORY,
+    MEMORY_FILE_SYSTEMS,
+    Kernel,
+    event_log_findings,
+    java_findings,
+    java_flag_findings,
+)
 
 CLUSTER = {
     # What clients use that set nothing: by default files go on to the under-store.
@@ -76,18 +83,20 @@ def spark_findings(store_uri: str, properties: Mapping[str, str]) -> Iterator[Di
             value = properties.get(f"spark.hadoop.{name}")
             if value is not None and value.lower() != CLUSTER[name].lower():
                 yield DiskFinding(where, f"spark.hadoop.{name}", value, CLUSTER[name])
-    # The driver runs on this host; executors elsewhere are probed by the job.
+    # The driver runs on this host; the folders of executors are those of their hosts, where the job probes them.
     for folder in properties.get("spark.local.dir", "").split(","):
         if folder and (kind := kernel.file_system(folder)) not in MEMORY_FILE_SYSTEMS:
             yield DiskFinding(where, "spark.local.dir", f"{folder} on {kind}", IN_MEMORY)
     yield from event_log_findings(kernel, where, properties.get)
     for process in ("driver", "executor"):
         options = properties.get(f"spark.{process}.extraJavaOptions", "").split()
-        # Only what they switch on: the working folder, for an error file without a name, is the job's to tell.
-        for finding in java_findings(kernel, where, options, "/dev/shm"):  # noqa: S108 - nothing is written
-            yield DiskFinding(
-                where, f"{finding.setting} in spark.{process}.extraJavaOptions", finding.value, finding.needed
-            )
+        if process == "driver":
+            # The working folder, for an error file without a name, is the job's to tell.
+            found = java_findings(kernel, where, options, "/dev/shm")  # noqa: S108 - nothing is written
+        else:
+            found = java_flag_findings(where, options)
+        for one in found:
+            yield DiskFinding(where, f"{one.setting} in spark.{process}.extraJavaOptions", one.value, one.needed)
 
 
 def ensure_settings_in_memory(store_uri: str, properties: Mapping[str, str]) -> None:

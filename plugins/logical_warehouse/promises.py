@@ -10,11 +10,12 @@ from warehouse.failures import PermanentError
 from warehouse.promises import Promise, promises_folder
 from warehouse.run_spec import EndedRun
 from warehouse.spec_json import SpecError, from_json, to_json
+from warehouse.store_failures import FileIncomplete
 from warehouse.store_spec import StoreSpec
 
 from logical_warehouse.manifest import Store
 from logical_warehouse.plan import store_spec
-from logical_warehouse.store_files import FileIncomplete, StoreFiles, path_in, store_files
+from logical_warehouse.store_files import StoreFiles, path_in, store_files
 
 LIVE = ["queued", "running"]
 """States of a run of Airflow in which its tasks may still run."""

@@ -18,6 +18,7 @@ from warehouse.lost_marks import LostMarks, marks_path
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 from warehouse.snapshot_record import RECORD_PREFIX
 from warehouse.spec_json import SpecError, from_json
+from warehouse.store_failures import FileIncomplete
 
 from logical_warehouse.losses import Held
 from logical_warehouse.manifest import Store
@@ -88,7 +89,7 @@ def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
 
 
 def read_marks(files: StoreFiles, store: Store, table: str) -> LostMarks:
-    """What the monitor says is lost of a table; nothing where its word is not there, is lost or of another version.
+    """What the monitor says is lost of a table; nothing where its word is not there, not whole or of another version.
 
     :raises RetryableError: the store does not answer.
     """
@@ -98,7 +99,7 @@ def read_marks(files: StoreFiles, store: Store, table: str) -> LostMarks:
         return LostMarks(table, ())
     try:
         return from_json(LostMarks, files.read(path))
-    except (FileNotFoundError, SpecError):
+    except (FileNotFoundError, FileIncomplete, SpecError):  # incomplete: whoever wrote it died, or is writing it
         return LostMarks(table, ())
 
 

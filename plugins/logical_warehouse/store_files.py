@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 from warehouse.failures import PermanentError, RetryableError
+from warehouse.store_failures import FileIncomplete
 
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_health import TIMEOUT_SECONDS, browse, bytes_of
@@ -26,13 +27,6 @@ _AUTHORIZATION = (
 ALL_PERCENT = 100
 _INCOMPLETE = b"because it is incomplete"
 """Of Alluxio 2.9's ``CANNOT_READ_INCOMPLETE_FILE``; its S3 answers 500."""
-
-
-class FileIncomplete(RetryableError):
-    """A file that is being written, or whose writer died before it was complete: it has no contents yet."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is being written, or whoever wrote it died; it cannot be read.")
 
 
 class StoreFiles(Protocol):

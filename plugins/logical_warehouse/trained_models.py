@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.spec_json import SpecError, from_json
+from warehouse.store_failures import FileIncomplete
 from warehouse.train_spec import InputRead, TrainResult
 
 from logical_warehouse.manifest import Manifest
@@ -51,7 +52,7 @@ def _models_below(files: StoreFiles, root: str, table: str) -> Iterator[TrainedM
     for training in files.folders(folder):
         for as_of in files.folders(f"{folder}/{training}"):
             for one in files.folders(f"{folder}/{training}/{as_of}"):
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError, FileIncomplete):  # incomplete: of a training that died as it wrote it
                     written = json.loads(files.read(f"{folder}/{training}/{as_of}/{one}/inputs.json"))
                     if dates := _dates((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
                         path = f"{root}/{training}/{as_of}/{one}"

@@ -31,6 +31,10 @@ OF_THE_DRIVER = {"defaultRowFetchSize", "prepareThreshold", "binaryTransfer", "r
 DEFAULTS = {"client_encoding": "UTF8", "sslmode": "prefer", "options": "", "application_name": "logical-warehouse"}
 """What pgjdbc has unless told otherwise, where the library would take the database's encoding or ``PG…`` variables."""
 
+PATIENCE = {"connect_timeout": "30", "keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "6"}
+"""Seconds, and lost answers, until a server that has fallen silent is given up: to connect, the library would wait for
+ever, and for rows as long as the kernel keeps a connection, which is two hours by default."""
+
 
 class NotTranslatable(ValueError):
     """Something of a JDBC URL that the client library may not understand in the same way; the message names it."""
@@ -54,7 +58,13 @@ def connection_uri(url: str, properties: Mapping[str, str]) -> str:
     asked = dict(parse_qsl(parts.query, keep_blank_values=True)) | dict(properties)
     if host is None or not (database or asked.get("user")):
         raise NotTranslatable("its URL names no host or no database")
-    settings = {"host": host, "port": str(port or DEFAULT_PORT), "dbname": database or asked["user"], **DEFAULTS}
+    settings = {
+        "host": host,
+        "port": str(port or DEFAULT_PORT),
+        "dbname": database or asked["user"],
+        **DEFAULTS,
+        **PATIENCE,
+    }
     for name, value in asked.items():
         if name in OF_THE_DRIVER:
             continue

@@ -103,23 +103,32 @@ class SplitReader:
 
         :raises JobError: the source refused, or is gone.
         """
+        with (
+            copy_errors(*self._names),
+            dbapi.connect(self._split.uri, autocommit=True) as connection,
+            connection.cursor() as cursor,
+            self._cancellable(cursor),
+        ):
+            for statement in self._split.statements:
+                cursor.execute(statement)
+            yield from self._rows(cursor)
+
+    @contextmanager
+    def _cancellable(self, cursor: dbapi.Cursor) -> Iterator[None]:
+        """Until the block ends: before the cursor is closed, for closing it frees what the driver cancels by."""
+        with self._lock:
+            self._cursor = cursor
         try:
-            with (
-                copy_errors(*self._names),
-                dbapi.connect(self._split.uri, autocommit=True) as connection,
-                connection.cursor() as cursor,
-            ):
-                with self._lock:
-                    self._cursor = cursor
-                for statement in self._split.statements:
-                    cursor.execute(statement)
-                yield from self._rows(cursor)
+            yield
         finally:
             with self._lock:
                 self._cursor = None
 
     def cancel(self) -> None:
-        """End the reading soon: what the server does for it is stopped, and no more batches come."""
+        """End the reading soon: what the server does for it now is stopped, and no more batches come.
+
+        A reader that is just between two statements goes on with the next one: ask again until it has ended.
+        """
         with self._lock:
             self._cancelled = True
             if self._cursor is not None:

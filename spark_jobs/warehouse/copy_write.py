@@ -168,9 +168,18 @@ def _run_all(copy: Callable[[int], None], readers: Sequence[SplitReader], *, at_
             if failures := _failures(running):
                 raise failures[0]
         finally:
-            for one, reader in zip(running, readers, strict=True):
-                if not one.cancel() and not one.done():
-                    reader.cancel()
+            _end(running, readers)
+
+
+def _end(running: Sequence[Future[None]], readers: Sequence[SplitReader]) -> None:
+    """Return when no reader runs any more. One that waits in the source, for a lock say, may do so for ever, and the
+    server passes over what is cancelled between two statements: so each is asked until it has ended."""
+    for one in running:
+        one.cancel()
+    while left := [(one, reader) for one, reader in zip(running, readers, strict=True) if not one.done()]:
+        for _, reader in left:
+            reader.cancel()
+        wait([one for one, _ in left], timeout=POLL_SECONDS)
 
 
 def _failures(running: Sequence[Future[None]]) -> list[BaseException]:

@@ -20,6 +20,7 @@ from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import from_json, to_json
 from warehouse.store_spec import StoreSpec
+from warehouse.stored_in_memory import verify_current
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import HistoryMode, RetentionSpec
 
@@ -42,6 +43,7 @@ def expire(
     ``just_published`` is spared: who asked for an old date must be able to read it; the next run's expiry ends it.
 
     :returns: the labels that were ended.
+    :raises JobError: dates are ended, and what that wrote is not in memory only; as :func:`verify_current`.
     """
 
     return _expire(
@@ -62,6 +64,7 @@ def expire_before(
 
     :param by: who asks; the table keeps a note of it.
     :raises TableNotInStore: there is no such table.
+    :raises JobError: as :func:`expire`.
     """
     history = properties_of(load_existing_table(session, store, table_name)).get(HISTORY)
     return _expire(
@@ -126,16 +129,18 @@ def _expire(
         return tuple(record.as_of for record in ended)
 
     labels = commit_with_retries(end_dates)
-    free_unreferenced(session, store, table_name)
+    if free_unreferenced(session, store, table_name) or labels:
+        verify_current(session, store, table_name)
     return labels
 
 
-def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) -> None:
-    """Delete the files of Iceberg snapshots that no branch and no tag reaches any more."""
+def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) -> bool:
+    """Delete the files of Iceberg snapshots that no branch and no tag reaches any more; whether there were any."""
 
-    def free_files() -> None:
+    def free_files() -> bool:
         table = load_existing_table(session, store, table_name)
-        if unreferenced := unreferenced_snapshots(table, int(time.time() * 1000)):
+        unreferenced = unreferenced_snapshots(table, int(time.time() * 1000))
+        if unreferenced:
             expiry = table.expireSnapshots()
             # By id and not by age: only then Iceberg looks at what every branch and tag can reach. By age it walks the
             # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).
@@ -149,8 +154,9 @@ def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) 
                 if snapshot_ids(load_existing_table(session, store, table_name)).issuperset(unreferenced):
                     raise
                 free_files()
+        return bool(unreferenced)
 
-    commit_with_retries(free_files)
+    return commit_with_retries(free_files)
 
 
 def unreferenced_snapshots(table: Any, now_millis: int, *, but_of: str | None = None) -> list[int]:

@@ -34,7 +34,7 @@ from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import to_json
-from warehouse.stored_in_memory import verify_in_memory
+from warehouse.stored_in_memory import verify_in_memory, verify_published
 from warehouse.stored_rows import digest_columns, digest_text
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import RetentionSpec
@@ -131,6 +131,9 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
             work.delete_written(table)
             raise
         _free(session, job)
+        records = records_of(load_existing_table(session, job.store, job.table))
+        for record in {one.iceberg_snapshot_id: one for one in records.values() if one.forgotten}.values():
+            verify_published(session, job.store, record)
         left = tries_with_leftovers(session, load_existing_table(session, job.store, job.table))
     seconds = round(time.monotonic() - started, 3)
     return replace(result, keys=len(texts), under_way=under_way, left=left, seconds=seconds)
@@ -323,12 +326,15 @@ def _published(table: Any, rewritten: dict[int, list[Unit]]) -> Iterator[tuple[S
 
 
 def _free(session: SparkSession, job: ForgetJob) -> None:
-    """Delete every file that held such rows, and the source's fingerprints of unpublished runs, which hold ranges."""
-    expire(
-        session, job.store, job.table, history="interval", retention=RetentionSpec(), just_published="", grace_seconds=0
-    )
+    """Delete every file that held such rows, and the source's fingerprints of unpublished runs, which hold ranges.
+
+    :raises JobError: all of it is gone, and what was written meanwhile is not in memory only.
+    """
     path = jvm_of(session).org.apache.hadoop.fs.Path
     pattern = path(f"{job.store.uri.rstrip('/')}/_runs/*/*/fingerprints/{job.table}")
     file_system = pattern.getFileSystem(session._jsc.hadoopConfiguration())
     for status in file_system.globStatus(pattern) or ():
         file_system.delete(status.getPath(), True)
+    expire(
+        session, job.store, job.table, history="interval", retention=RetentionSpec(), just_published="", grace_seconds=0
+    )

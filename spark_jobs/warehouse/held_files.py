@@ -18,7 +18,9 @@ from warehouse.lost_marks import LostMarks, few, marks_path
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import SpecError, from_json
 from warehouse.store_directory import held_below, lost_files
+from warehouse.store_failures import FileIncomplete
 from warehouse.store_files import exists, read_a_byte, read_text
+from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +65,17 @@ class FilesLost(RetryableError):
 
 
 def read_marks(session: SparkSession, store: StoreSpec, table: str) -> LostMarks:
-    """What the monitor says is lost of a table; nothing where its word is lost itself or of another version."""
+    """What the monitor says is lost of a table; nothing where its word is lost itself, not whole or of another version.
+
+    :raises JobError: the store does not give it.
+    """
     path, none = marks_path(store.uri, store.namespace, table), LostMarks(table, ())
     if not exists(session, path) or lost_files(session, store, [path]):
         return none
     try:
-        return from_json(LostMarks, read_text(session, path) or "")
-    except SpecError:
+        with store_errors(store.uri, table):
+            return from_json(LostMarks, read_text(session, path) or "")
+    except (FileIncomplete, SpecError):  # incomplete: the monitor died while it wrote, or is writing
         return none
 
 

@@ -9,6 +9,7 @@ pipe whatever the limit is, but for a limit of exactly 1, which stops both); Hot
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import resource
@@ -30,6 +31,8 @@ CLUSTER_SCRATCH = "spark.local.dir (or the cluster's own setting of it)"
 """Where executors keep shuffle and spill: the cluster's own setting goes before the application's."""
 OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 """Variables that a JVM reads before its command line; ``_JAVA_OPTIONS`` comes after it."""
+MOST_LINKS = 40
+"""In one path, as the kernel has it."""
 HEAP_DUMPS = ("HeapDumpOnOutOfMemoryError", "HeapDumpBeforeFullGC", "HeapDumpAfterFullGC")
 
 
@@ -44,7 +47,7 @@ class Kernel:
 
     def file_system(self, path: str | Path) -> str:
         """Type of the file system on which ``path`` lies, or would lie: ``tmpfs``, ``ext4``."""
-        real = os.path.realpath(path) if self.seen_by == "self" else os.path.normpath(path)
+        real = self._without_links(path)
         best, kind = "", "unknown"
         for point, file_system in self._mounts():
             # A later mount of the same point covers the earlier one.
@@ -55,7 +58,7 @@ class Kernel:
 
     def is_folder(self, path: str | Path) -> bool:
         """Whether ``path`` is a folder."""
-        return self._seen(path).is_dir() if Path(path).is_absolute() else Path(path).is_dir()
+        return self._seen(path).is_dir()
 
     def text_of(self, path: str) -> str:
         """Contents of a text file, by its absolute path. :raises OSError: there is none, or it may not be read."""
@@ -66,8 +69,20 @@ class Kernel:
         return dict(one.split("=", 1) for one in self._texts(pid, "environ") if "=" in one)
 
     def _seen(self, path: str | Path) -> Path:
-        root = Path("/") if self.seen_by == "self" else self.proc / str(self.seen_by) / "root"
-        return root / str(path).lstrip("/")
+        """Where this process finds what ``seen_by`` finds at ``path``."""
+        if self.seen_by == "self" or not Path(path).is_absolute():
+            return Path(path)
+        return self._root / self._without_links(path).lstrip("/")
+
+    @property
+    def _root(self) -> Path:
+        return self.proc / str(self.seen_by) / "root"
+
+    def _without_links(self, path: str | Path) -> str:
+        """The path that ``seen_by`` reaches by ``path``."""
+        if self.seen_by == "self":
+            return os.path.realpath(path)
+        return _followed(self._root, str(path)) if Path(path).is_absolute() else os.path.normpath(path)
 
     def swap_devices(self) -> tuple[str, ...]:
         """Files and partitions that memory is swapped to; compressed memory (zram without a disk behind) is none."""
@@ -123,6 +138,44 @@ class Kernel:
         return True  # a kernel whose zram can have no disk behind
 
 
+def _followed(root: Path, path: str) -> str:
+    """``path`` below ``root`` with every link in it followed, as for a process with that root; where links have no end,
+    as it was.
+
+    Not by ``realpath``: to that a link to ``/data`` means the folder of this process's own root.
+    """
+    done: list[str] = []
+    left, links = path.split("/")[::-1], 0
+    while left and links <= MOST_LINKS:
+        match left.pop():
+            case "" | ".":
+                pass
+            case "..":
+                del done[-1:]
+            case name:
+                target = _link(root.joinpath(*done, name))
+                if target is None:
+                    done.append(name)
+                    continue
+                links += 1
+                if target.startswith("/"):
+                    done = []
+                left += target.split("/")[::-1]
+    return path if left else "/" + "/".join(done)
+
+
+def _link(path: Path) -> str | None:
+    """Where a link leads; None of anything else, and of what is not there."""
+    try:
+        return str(path.readlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return None
+
+
 def folder_findings(kernel: Kernel, where: str, setting: str, folders: Sequence[str]) -> list[DiskFinding]:
     """Those of ``folders`` that are not in memory."""
     findings = []
@@ -170,18 +223,25 @@ def java_findings(kernel: Kernel, where: str, options: Sequence[str], working_fo
 
     The error file of a crash (``hs_err_pid….log``) shows texts that registers point to and parts of the stack.
     """
-    findings = [DiskFinding(where, f"-XX:{name}", "on", f"-XX:-{name}") for name in HEAP_DUMPS if _flag(options, name)]
-    findings += [
-        DiskFinding(where, f"-XX:{name}", "on, so that logs would have it", f"-XX:-{name}")
-        for name in ("ErrorFileToStdout", "ErrorFileToStderr")
-        if _flag(options, name)
-    ]
+    findings = java_flag_findings(where, options)
     named = _last(options, "-XX:ErrorFile=")
     folder = str(Path(working_folder, named).parent) if named else working_folder
     for finding in folder_findings(kernel, where, "-XX:ErrorFile", [folder]):
         value = finding.value if named else f"not set, which means {finding.value}"
         findings.append(DiskFinding(where, finding.setting, value, f"a file in {IN_MEMORY}"))
     return findings
+
+
+def java_flag_findings(where: str, options: Sequence[str]) -> list[DiskFinding]:
+    """Those of :func:`java_findings` that are the same on every host."""
+    return [
+        *(DiskFinding(where, f"-XX:{name}", "on", f"-XX:-{name}") for name in HEAP_DUMPS if _flag(options, name)),
+        *(
+            DiskFinding(where, f"-XX:{name}", "on, so that logs would have it", f"-XX:-{name}")
+            for name in ("ErrorFileToStdout", "ErrorFileToStderr")
+            if _flag(options, name)
+        ),
+    ]
 
 
 def event_log_findings(kernel: Kernel, where: str, setting: Callable[[str, str], str]) -> list[DiskFinding]:

@@ -49,6 +49,16 @@ class StoreDataLost(RetryableError):
 
 
 @dataclass(eq=False)
+class FileIncomplete(RetryableError):
+    """A file that is being written, or whose writer died before it was complete: it has no contents yet."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} in the store is being written, or whoever wrote it died; it cannot be read"
+
+
+@dataclass(eq=False)
 class TableNotInStore(PermanentError):
     table: str
 

@@ -14,7 +14,7 @@ from py4j.protocol import Py4JJavaError
 
 from warehouse.copies import ensure_copies
 from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
-from warehouse.iceberg_api import commit_with_retries, load_existing_table
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
 from warehouse.records import records_of
 from warehouse.spec_json import to_json
 from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
@@ -70,16 +70,45 @@ def verify_published(session: SparkSession, store: StoreSpec, record: SnapshotRe
 
     Where they are not in memory only, the published record says so from then on, whatever a later look finds.
     """
-    if record.iceberg_snapshot_id is None or not (store.memory_only or store.replication > 1):
+    if record.iceberg_snapshot_id is None or not _is_verified(store):
         return
     table = load_existing_table(session, store, record.table)
-    if table.snapshot(record.iceberg_snapshot_id) is not None:  # else another run has replaced and expired it
-        files = metadata_files(table, record.iceberg_snapshot_id)
-        try:
-            verify_in_memory(session, store, record.table, record.as_of, files)
-        except (FilesOnDisk, FilesNotInMemory):
-            with suppress(Py4JJavaError):  # the store may be broken enough to take no commit; the failure says more
-                _note_not_in_memory(session, store, record)
+    try:
+        _verify_metadata(
+            session, store, table, name=record.table, as_of=record.as_of, snapshot_id=record.iceberg_snapshot_id
+        )
+    except (FilesOnDisk, FilesNotInMemory):
+        with suppress(Py4JJavaError):  # the store may be broken enough to take no commit; the failure says more
+            _note_not_in_memory(session, store, record)
+        raise
+
+
+def verify_current(session: SparkSession, store: StoreSpec, table_name: str) -> None:
+    """As :func:`verify_in_memory`, of what a commit wrote that published nothing: the table's metadata, and those of
+    ``main``. They hold bounds of columns."""
+    if not _is_verified(store):
+        return
+    table = load_existing_table(session, store, table_name)
+    newest = max(records_of(table).values(), key=lambda record: record.start, default=None)
+    head = branch_head(table, "main")
+    if newest is not None and head is not None:
+        _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head)
+
+
+def _is_verified(store: StoreSpec) -> bool:
+    return store.memory_only or store.replication > 1
+
+
+def _verify_metadata(
+    session: SparkSession, store: StoreSpec, table: Any, *, name: str, as_of: str, snapshot_id: int
+) -> None:
+    """Verify what a snapshot of a table that was just loaded added, unless another run has replaced and freed it."""
+    if table.snapshot(snapshot_id) is None:
+        return
+    try:
+        verify_in_memory(session, store, name, as_of, metadata_files(table, snapshot_id))
+    except Py4JJavaError:
+        if load_existing_table(session, store, name).snapshot(snapshot_id) is not None:
             raise
 
 

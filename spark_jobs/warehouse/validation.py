@@ -233,16 +233,19 @@ def _publish_again(
     session: SparkSession, job: ValidateJob, validated: Validated | PublishedTable
 ) -> PublishedTable | None:
     started = time.monotonic()
+    outcome: Published | None
     if isinstance(validated, PublishedTable):
-        return validated
-    outcome = publish_again(
-        session,
-        job.store,
-        validated.record,
-        validated.branch_snapshot,
-        grace_seconds=job.reader_grace_seconds,
-        origin=origin_of(validated.table, job.source, job.time_zone),
-    )
+        # The try that published it may have died before it looked at what its commit wrote.
+        outcome = Published(validated.record, validated.adopted)
+    else:
+        outcome = publish_again(
+            session,
+            job.store,
+            validated.record,
+            validated.branch_snapshot,
+            grace_seconds=job.reader_grace_seconds,
+            origin=origin_of(validated.table, job.source, job.time_zone),
+        )
     delete_folder(session, job.store.fingerprint_folder(job.run, validated.record.table, job.interval.as_of))
     if outcome is None:
         return None

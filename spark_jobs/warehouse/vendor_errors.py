@@ -19,7 +19,7 @@ from pyspark.errors import (
 from warehouse.access_failures import NotAllowed
 from warehouse.failures import JobError
 from warehouse.sql_states import Cause, source_failure
-from warehouse.store_failures import StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
+from warehouse.store_failures import FileIncomplete, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
 from warehouse.validation_failures import CheckNotComputable
 
 MAX_CAUSES = 20
@@ -40,6 +40,8 @@ DENIED = re.compile(
 )
 # Alluxio 2.9 writes "Block 184,549,376 is unavailable in both Alluxio and UFS".
 LOST = re.compile(r"is not available in (?:alluxio|any)|Block [\d,]+ is unavailable|UnavailableBlock", re.IGNORECASE)
+
+INCOMPLETE = re.compile(r"Cannot read from (?P<path>\S+) because it is incomplete")
 
 ROW_ERRORS = (
     ArithmeticException,
@@ -102,12 +104,16 @@ def expression_errors(table: str) -> Iterator[None]:
         raise CheckNotComputable(table, error.getCondition() or type(error).__name__) from error
 
 
-def store_failure(chain: list[Cause], uri: str, table: str | None) -> JobError | None:
+def store_failure(  # noqa: PLR0911  # one return per kind of failure
+    chain: list[Cause], uri: str, table: str | None
+) -> JobError | None:
     """The failure that a chain of Java exceptions from the store's file system means, or None for another origin."""
     for cause in reversed(chain):
         text = f"{cause.class_name}: {cause.message}"
         if (denied := DENIED.search(text)) is not None:
             return _not_allowed(denied, table)
+        if (incomplete := INCOMPLETE.search(text)) is not None:
+            return FileIncomplete(incomplete["path"])
         if FEW_WORKERS.search(text):
             return TooFewWorkers(uri)
         if FULL.search(text):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +18,7 @@ import pendulum
 import pytest
 from airflow.sdk import Variable
 from logical_warehouse.dag_builder import build_dags
+from logical_warehouse.operators import asset_events
 from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
 from logical_warehouse.pools import POOLS_VARIABLE
 from logical_warehouse.store_files import LocalFiles
@@ -22,6 +26,7 @@ from logical_warehouse.store_health import StoreHealth
 from warehouse.lost_marks import LostMark, LostMarks
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import from_json, to_json
+from warehouse.store_failures import FileIncomplete
 
 from tests.dags.recording_notifier import RecordingNotifier
 from tests.unit.records import snapshot_record
@@ -58,6 +63,9 @@ class Events(list[Any]):
     def limit(self, limit: int) -> Events:
         return Events(self[:limit])
 
+    def before(self, before: str) -> Events:
+        return Events(one for one in self if one.timestamp <= datetime.fromisoformat(before))
+
 
 class Instance:
     """The task instance as a task may ask it."""
@@ -81,6 +89,7 @@ class World:
         self.store = folder / "store"
         self.variables = variables
         self.instance = Instance()
+        self.ids = itertools.count()
         self.events: dict[str, Events] = {name: Events() for name in ("accounts", "cards", "rates")}
         self.plan(folder, MANIFEST)
 
@@ -93,7 +102,10 @@ class World:
         """As a run does: an event for each day, and the record in the table's metadata."""
         for day in days:
             extra = dataclasses.asdict(record(table, day))
-            self.events[table].insert(0, SimpleNamespace(partition_key=day, extra=extra))
+            told = SimpleNamespace(
+                id=next(self.ids), timestamp=datetime.fromisoformat(f"{day}T23:59:59Z"), partition_key=day, extra=extra
+            )
+            self.events[table].insert(0, told)
         self.hold(table, *days)
 
     def hold(self, table: str, *days: str) -> None:
@@ -320,5 +332,48 @@ def test_without_its_pool_the_repairs_would_wait_for_ever(world: World) -> None:
     world.publish("cards", DAYS[0])
     world.hold("cards")
     world.variables[POOLS_VARIABLE] = "{}"
-    with pytest.raises(Exception, match="The Airflow pool 'warehouse-repair' does not exist"):
-        world.compare()
+    no_pool = "The Airflow pool 'warehouse-repair' does not exist; create it with `python -m logical_warehouse pools`"
+    for _ in range(2):
+        with pytest.raises(Exception, match=re.escape(no_pool)):
+            world.compare()
+    # Readers are not told to wait for what does not come.
+    assert world.marks("cards") == {DAYS[0]: f"no run of snapshot_cards can be started: {no_pool}"}
+    assert not world.under_way("cards")
+    (told,) = RecordingNotifier.told
+    assert told.endswith(no_pool)
+
+    world.variables[POOLS_VARIABLE] = '{"warehouse-repair": 3}'
+    (run,) = world.compare()
+    assert world.under_way("cards")
+    # A run that was started before the pool went goes on.
+    world.instance.runs = {run["trigger_run_id"]: "running"}
+    world.variables[POOLS_VARIABLE] = "{}"
+    assert world.compare() == [] and world.under_way("cards")
+
+
+def test_dates_of_any_age_are_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asset_events, "PAGE", 2)
+    world.publish("cards", *DAYS)
+    world.publish("cards", DAYS[2], DAYS[2], DAYS[2])
+    world.hold("cards", *DAYS[1:])
+    assert [run["conf"]["as_of"] for run in world.compare()] == [DAYS[0]]
+
+
+def test_a_mark_that_is_not_whole_is_written_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish("cards", *DAYS)
+    world.publish("accounts", *DAYS)
+    world.hold("cards", *DAYS[:2])
+    assert len(world.compare()) == 1
+    path = world.store / "_lost" / "snapshots" / "cards.json"
+    path.unlink()
+    path.touch()
+    read = LocalFiles().read
+
+    def read_complete(files: LocalFiles, of: str) -> bytes:
+        if of == str(path) and not path.stat().st_size:
+            raise FileIncomplete(of)
+        return read(of)
+
+    monkeypatch.setattr(LocalFiles, "read", read_complete)
+    assert len(world.compare()) == 1
+    assert list(world.marks("cards")) == [DAYS[2]]

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from logical_warehouse import store_contents
 from logical_warehouse.cli import main
+from logical_warehouse.manifest import Store
 from logical_warehouse.promises import Promises
-from logical_warehouse.store_files import AlluxioFiles, FileIncomplete, LocalFiles, path_in
+from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
 from logical_warehouse.stored_tables import read_stored_table
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from warehouse.expiry import expire_before, free_unreferenced
+from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
+from warehouse.lost_marks import LostMark, LostMarks, marks_path
 from warehouse.reading import read_as_of
 from warehouse.records import RETAINED_FROM
+from warehouse.spec_json import to_json
+from warehouse.store_directory import prepare_store
+from warehouse.store_failures import FileIncomplete
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import RetentionSpec
 
@@ -41,21 +50,46 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def unfinished(session: SparkSession, store: StoreSpec, uri: str) -> Iterator[str]:
+    """A file whose writer has not finished it, as one that died: its path."""
+    prepare_store(session, store)
+    path = session._jvm.org.apache.hadoop.fs.Path(uri)
+    file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
+    stream = file_system.create(path)
+    try:
+        yield str(path.toUri().getPath())
+    finally:
+        with suppress(Py4JJavaError):  # another file may have taken its place
+            stream.close()
+        file_system.delete(path, False)
+
+
 def test_a_promise_that_is_being_written_is_passed_over(
     session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio
 ) -> None:
     store, files = stores["alluxio"], AlluxioFiles(alluxio.web, alluxio.s3)
     others = Promises(files, store).all()
-    path = session._jvm.org.apache.hadoop.fs.Path(f"{store.uri}/_promised/snapshot_x/unfinished.json")
-    file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
-    stream = file_system.create(path)
-    try:
-        with pytest.raises(FileIncomplete, match=r"unfinished\.json is being written"):
-            files.read(path.toUri().getPath())
+    with unfinished(session, store, f"{store.uri}/_promised/snapshot_x/unfinished.json") as path:
+        with pytest.raises(FileIncomplete, match=r"unfinished\.json in the store is being written"):
+            files.read(path)
         assert Promises(files, store).all() == others
-    finally:
-        stream.close()
-        file_system.delete(path, False)
+
+
+def test_marks_that_are_not_whole_are_none_and_are_written_again(
+    session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio
+) -> None:
+    store, files = stores["alluxio"], AlluxioFiles(alluxio.web, alluxio.s3)
+    of_manifest = Store(uri=store.uri, namespace=store.namespace)
+
+    def as_read() -> tuple[LostMarks, LostMarks]:
+        return read_marks(session, store, "cards"), store_contents.read_marks(files, of_manifest, "cards")
+
+    with unfinished(session, store, marks_path(store.uri, store.namespace, "cards")) as path:
+        assert as_read() == (LostMarks("cards", ()),) * 2
+        marks = LostMarks("cards", (LostMark(DAYS[0], "2013-06-02T00:00:00Z", "2013-06-05T00:15:00Z", "gone"),))
+        files.write(path, to_json(marks).encode())
+        assert as_read() == (marks, marks)
 
 
 def test_memory_is_free_when_the_grace_of_readers_is_over(

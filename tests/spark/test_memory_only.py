@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warehouse.forgetting
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
 from warehouse.disk_failures import FilesOnDisk, RowsCouldReachDisk
+from warehouse.expiry import expire_before
+from warehouse.forget_spec import ForgetJob
+from warehouse.forgetting import forget
 from warehouse.iceberg_api import load_existing_table
 from warehouse.jvm import jvm_of
 from warehouse.memory_only import ensure_memory_only
@@ -24,11 +28,13 @@ from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import spark_conf
 from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import metadata_files, verify_published
+from warehouse.table_spec import HistorySpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.ports import LOOPBACK, Ports
 from local_stack.preflight import swap_devices
-from tests.spark.runs import Runs
+from tests.spark.conftest import NAMESPACES
+from tests.spark.runs import Runs, interval
 from tests.spark.submits import spark_submit, submit
 from tests.support.spark_cluster import spark_cluster
 
@@ -134,20 +140,56 @@ def test_a_record_says_that_all_of_the_snapshot_is_in_memory(runs: Runs) -> None
     assert runs.records()[DAY].in_memory is True
 
 
-def test_a_store_on_a_disk_publishes_only_where_that_is_allowed(
-    session: SparkSession, tmpfs_runs: Runs, tmp_path: Path
-) -> None:
-    store = StoreSpec(f"file://{tmp_path}/store", catalog="on_disk")
+@pytest.fixture
+def on_disk(session: SparkSession, tmpfs_runs: Runs, tmp_path: Path) -> Runs:
+    """Whose store is on a disk, and may be only in memory."""
+    store = StoreSpec(f"file://{tmp_path}/store", catalog=f"on_disk{next(NAMESPACES)}")
     for name, value in spark_conf(store, scratch_dir=str(tmp_path)).items():
-        if name.startswith("spark.sql.catalog.on_disk"):
+        if name.startswith(f"spark.sql.catalog.{store.catalog}"):
             session.conf.set(name, value)
-    tmpfs_runs.events([DAY])
-    runs = replace(tmpfs_runs, store=store)
+    return replace(tmpfs_runs, store=store)
+
+
+def allowed(runs: Runs) -> Runs:
+    """With a store that may be on a disk."""
+    return replace(runs, store=replace(runs.store, memory_only=False))
+
+
+def test_a_store_on_a_disk_publishes_only_where_that_is_allowed(on_disk: Runs) -> None:
+    runs = on_disk
+    runs.events([DAY])
     with pytest.raises(FilesOnDisk, match=r"events as of 2013-06-01: \d+ file\(s\) are not in memory only \(\w+\)"):
         runs.publish(runs.table(), DAY)
     assert runs.records() == {}
-    allowed = replace(runs, store=replace(store, memory_only=False))
-    assert allowed.publish(runs.table(), DAY).record.in_memory is False
+    assert allowed(runs).publish(runs.table(), DAY).record.in_memory is False
+
+
+def test_what_is_written_after_publishing_is_looked_at_too(
+    on_disk: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = on_disk
+    runs.events([DAY, NEXT_DAY])
+    table = runs.table(history=HistorySpec("interval", "at", lookback=1))
+    allowed(runs).publish(table, DAY)
+    # The metadata of a date that was captured again, by a try that did not come to look at them.
+    runs.database.run("DELETE FROM events WHERE id = 5")
+    looks_back = replace(table, earlier=(interval(DAY),))
+    captured = allowed(runs).snapshot([looks_back], NEXT_DAY)
+    published = allowed(runs).validate([looks_back], NEXT_DAY, captured).published
+    assert [(one.record.as_of, one.again) for one in published] == [(DAY, True), (NEXT_DAY, False)]
+    with pytest.raises(FilesOnDisk, match=f"events as of {DAY}: "):
+        runs.validate([looks_back], NEXT_DAY, captured, attempt=2)
+
+    # Those of a table from which rows were forgotten, whose data files were in memory; and those of dates that end.
+    keys = tmp_path / "keys"
+    keys.write_text("3")
+    with monkeypatch.context() as patch, pytest.raises(FilesOnDisk, match=r"events as of .*\.metadata\.json"):
+        patch.setattr(warehouse.forgetting, "verify_in_memory", lambda *_: True)
+        forget(runs.session, ForgetJob(runs.store, "events", "id", str(keys), "officer", str(tmp_path / "result")))
+    assert runs.ids() == [0, 1, 2, 4, *range(6, 20)] and runs.data_files() == runs.live_files()
+    with pytest.raises(FilesOnDisk, match=rf"events as of {NEXT_DAY}: .*\.metadata\.json"):
+        expire_before(runs.session, runs.store, "events", f"{NEXT_DAY}T00:00:00Z", grace_seconds=0, by="officer")
+    assert list(runs.records()) == [NEXT_DAY]
 
 
 def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
@@ -167,8 +209,7 @@ def test_a_file_that_alluxio_has_written_to_its_under_store_is_not_published(
         runs.validate([table], DAY, captured)
     assert refused.value.states == ("PERSISTED",) and refused.value.files == (data[0].rpartition("/")[2],)
     assert runs.records() == {}
-    allowed = replace(runs, store=replace(runs.store, memory_only=False))
-    record = allowed.validate([table], DAY, captured).published[0].record
+    record = allowed(runs).validate([table], DAY, captured).published[0].record
     assert record.in_memory is False
 
     # What publishing itself writes is looked at afterwards, when readers have it.

@@ -238,6 +238,13 @@ def test_where_repair_is_off_people_are_told_what_to_run() -> None:
     )
 
 
+def test_a_run_that_cannot_start_is_not_under_way() -> None:
+    decision = decide(LOSS, Recorded(), enabled=True, no_pool="there is no pool")
+    assert decision.run_id is not None and not decision.under_way
+    assert decision.remedy == "no run of snapshot_orders can be started: there is no pool"
+    assert decide(LOSS, Recorded(try1="queued"), enabled=True, no_pool="there is no pool").under_way
+
+
 def test_the_same_loss_has_the_same_runs_and_the_next_one_others(groups: dict[str, SnapshotPlan]) -> None:
     first, again = (repairs(groups["orders"], {"orders": of("orders", DAYS[0])}, NOW)[0][0] for _ in range(2))
     assert first.run_id(1) == again.run_id(1) != first.run_id(2)

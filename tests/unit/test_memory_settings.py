@@ -119,6 +119,13 @@ def test_what_the_manifest_may_not_set_for_spark() -> None:
     ]
 
 
+def test_the_error_file_of_executors_is_a_matter_of_their_hosts() -> None:
+    options = "-XX:ErrorFile=/no/such/folder/here/hs_err_%p.log"
+    assert list(spark_findings(URI, {"spark.executor.extraJavaOptions": options})) == []
+    (found,) = spark_findings(URI, {"spark.driver.extraJavaOptions": options})
+    assert found.value == "/no/such/folder/here, which is no folder"
+
+
 @pytest.mark.parametrize(
     ("folder", "refused"),
     [
@@ -185,6 +192,8 @@ def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:
     ]
 
 
+LEVELS, SECOND = "alluxio.worker.tieredstore.levels", FOLDERS.replace("level0", "level1")
+IN_MEMORY = ("/mnt/ramdisk on tmpfs", "")
 ON_DISK, UNKNOWN = ("/data on ext4", "a folder on tmpfs or ramfs"), ("not known", f"its folder by --tier ({FOLDERS})")
 
 
@@ -192,13 +201,23 @@ ON_DISK, UNKNOWN = ("/data on ext4", "a folder on tmpfs or ramfs"), ("not known"
     ("options", "site", "found"),
     [
         ("", "", [UNKNOWN]),
-        (f"-D{FOLDERS}=/mnt/ramdisk", "", [("/mnt/ramdisk on tmpfs", "")]),
-        (f"-D{FOLDERS}=/mnt/ramdisk,/data", "", [("/mnt/ramdisk on tmpfs", ""), ON_DISK]),
-        (f"-D{FOLDERS}=/mnt/ramdisk", f"{FOLDERS}=/data", [("/mnt/ramdisk on tmpfs", "")]),
+        (f"-D{FOLDERS}=/mnt/ramdisk", "", [IN_MEMORY]),
+        (f"-D{FOLDERS}=/mnt/ramdisk,/data", "", [IN_MEMORY, ON_DISK]),
+        (f"-D{FOLDERS}=/mnt/ramdisk", f"{FOLDERS}=/data", [IN_MEMORY]),
         ("-Dalluxio.home=/opt/alluxio", f"a=b\n {FOLDERS} = /data\n", [ON_DISK]),
         ("-Dalluxio.site.conf.dir=/nowhere,/opt/alluxio/conf", f"{FOLDERS}: /data", [ON_DISK]),
         ("-Dalluxio.conf.dir=/opt/alluxio/conf", f"#{FOLDERS}=/data", [UNKNOWN]),
         ("-Dalluxio.home=/opt/alluxio", f"{FOLDERS}=${{alluxio.work.dir}}/x", [UNKNOWN]),
+        (f"-D{FOLDERS}=/mnt/ramdisk/link", "", [("/mnt/ramdisk/link on ext4", "a folder on tmpfs or ramfs")]),
+        (f"-D{FOLDERS}=/mnt/ramdisk -D{SECOND}=/data", "", [IN_MEMORY]),
+        (f"-D{FOLDERS}=/mnt/ramdisk -D{SECOND}=/data -D{LEVELS}=2", "", [IN_MEMORY, ON_DISK]),
+        (f"-D{FOLDERS}=/mnt/ramdisk -Dalluxio.home=/opt/alluxio", f"{LEVELS}=2\n{SECOND}=/data", [IN_MEMORY, ON_DISK]),
+        (
+            f"-D{FOLDERS}=/mnt/ramdisk -D{LEVELS}=2",
+            "",
+            [IN_MEMORY, ("not known", f"its folder by --tier ({SECOND})")],
+        ),
+        (f"-D{FOLDERS}=/mnt/ramdisk -D{LEVELS}=${{x}}", "", [("not known", f"its folder by --tier ({LEVELS})")]),
     ],
 )
 def test_check_host_finds_the_tier_of_a_worker_that_nobody_named(
@@ -207,6 +226,7 @@ def test_check_host_finds_the_tier_of_a_worker_that_nobody_named(
     root = tmp_path / "root"
     for folder in ("opt/alluxio/conf", "mnt/ramdisk", "data"):
         (root / folder).mkdir(parents=True)
+    (root / "mnt/ramdisk/link").symlink_to("/data")
     (root / "opt/alluxio/conf/alluxio-site.properties").write_text(site)
     command = " ".join(["java", *options.split(), "alluxio.worker.AlluxioWorker"])
     kernel = Kernel(proc_folder(tmp_path, {"7": command}, str(root)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
+from warehouse.failures import PermanentError
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
 from warehouse.spec_json import to_json
 
@@ -23,11 +24,11 @@ from logical_warehouse.losses import (
     in_order,
     lost,
     overdue,
-    publications,
     repairs,
 )
 from logical_warehouse.manifest.section import duration_text
 from logical_warehouse.notifying import tell
+from logical_warehouse.operators.asset_events import read_published
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import MonitorPlan, asset_uri
@@ -39,8 +40,6 @@ from logical_warehouse.store_health import StoreHealth, ask_alluxio
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-MOST_EVENTS = 5000
-"""Newest asset events of a table that are looked at."""
 MOST_REPAIRS = 200
 """Runs that one look asks for; the next one asks for the rest."""
 TOLD_VARIABLE = "warehouse_told"
@@ -84,11 +83,12 @@ class CompareOperator(BaseOperator):
         looks, damaged = self._look(files, published, now)
         unreadable = {table: why for table, look in looks.items() if (why := self._left(files, look, health, now))}
         losses = {table: look.losses for table, look in looks.items()}
-        remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now)
+        no_pool = self._no_pool()
+        remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now, no_pool)
         self._mark(files, looks, unreadable, remedies, now)
         self._tell(context, [*damaged, *_lost_problems(losses, remedies), *self._late_problems(published, now)])
-        if runs:
-            ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, 1)
+        if runs and no_pool is not None:
+            raise PermanentError(no_pool)
         self.log.info(
             "%d snapshot(s) published, %d lost, %d run(s) to bring them back",
             sum(len(one.newest) for one in published.values()),
@@ -107,11 +107,19 @@ class CompareOperator(BaseOperator):
             return None
         return ask_alluxio(store.uri, store.web, memory_only=store.memory_only)
 
+    def _no_pool(self) -> str | None:
+        """Why the task that starts runs would wait for ever, if it would. Losses are marked and told all the same."""
+        try:
+            ensure_pool(Variable.get(POOLS_VARIABLE, default=None), self.plan.pool, 1)
+        except PermanentError as error:
+            return str(error).rstrip(".")
+        return None
+
     def _published(self, context: Context) -> dict[str, Published]:
         found = {}
+        retentions = {table.name: table.retention for group in self.plan.groups for table in group.tables}
         for asset in assets_of(self.plan):
-            events = context["inlet_events"][asset].ascending(False).limit(MOST_EVENTS)
-            found[asset.name] = publications((event.partition_key, event.extra) for event in events)
+            found[asset.name] = read_published(context["inlet_events"][asset], retentions[asset.name])
         return found
 
     def _look(
@@ -169,6 +177,7 @@ class CompareOperator(BaseOperator):
         unreadable: Mapping[str, str],
         runs: AirflowRuns,
         now: pendulum.DateTime,
+        no_pool: str | None,
     ) -> tuple[dict[tuple[str, str], Decision], list[dict[str, Any]]]:
         """For each lost table and date what becomes of it, and the arguments of the runs to start, in order."""
         remedies: dict[tuple[str, str], Decision] = {}
@@ -179,7 +188,7 @@ class CompareOperator(BaseOperator):
             remedies |= {(table, one.as_of): Decision(one.reason) for one in hopeless for table in one.tables}
         starts: list[dict[str, Any]] = []
         for repair in in_order(wanted, self.plan.training_inputs):
-            decision = decide(repair, runs, enabled=self.plan.repair)
+            decision = decide(repair, runs, enabled=self.plan.repair, no_pool=no_pool)
             remedies |= {(table, repair.as_of): decision for table in repair.tables}
             if decision.run_id is not None and len(starts) < MOST_REPAIRS:
                 conf = {"as_of": repair.as_of}

@@ -28,7 +28,12 @@ def test_what_pgjdbc_would_connect_to() -> None:
         "options": "",
         "client_encoding": "UTF8",
         "application_name": "logical-warehouse",
+        "connect_timeout": "30",
+        "keepalives_idle": "60",
+        "keepalives_interval": "10",
+        "keepalives_count": "6",
     }
+    assert settings("jdbc:postgresql://db/core?connectTimeout=5")["connect_timeout"] == "5"
 
 
 def test_defaults_are_those_of_pgjdbc() -> None:

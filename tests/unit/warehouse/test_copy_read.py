@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Any
+
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, OperationalError, ProgrammingError
-from warehouse.copy_read import Split, arrow_type, cause_of, copy_errors, decoded, sent_sql
+from warehouse import copy_read
+from warehouse.copy_read import Split, SplitReader, arrow_type, cause_of, copy_errors, decoded, sent_sql
 from warehouse.dialects.dialect import Captured
 from warehouse.failures import JobError
 from warehouse.kinds import Kind, decimal
@@ -91,3 +95,48 @@ def test_whole_numbers_become_dates_and_timestamps_of_any_year() -> None:
     assert moments.cast(pa.int64()).to_pylist() == [-(2**63), None, far]
     assert [None if one is None else str(one) for one in amounts.to_pylist()] == ["-0.01", None, "9999999999.99"]
     assert small.type == pa.int32() and small.to_pylist() == [1, None, -(2**15)]
+
+
+class Connection:
+    """A connection with its only cursor; when that is closed somebody cancels the reading at this very moment."""
+
+    def __init__(self) -> None:
+        self.reader: SplitReader | None = None
+        self.cancelled = 0
+        self.is_closed = False
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.reader is not None
+        self.is_closed = True
+        self.reader.cancel()
+
+    def cursor(self) -> Connection:
+        return self
+
+    def execute(self, statement: str) -> None:
+        assert self.reader is not None
+        self.reader.cancel()
+        raise OperationalError("canceling statement", status_code=AdbcStatusCode.CANCELLED, sqlstate="57014")
+
+    def adbc_cancel(self) -> None:
+        assert not self.is_closed, "the driver has freed what it cancels by"
+        self.cancelled += 1
+
+
+def test_a_reader_is_cancelled_while_it_reads_and_not_while_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection()
+
+    def connect(uri: str, **options: Any) -> Connection:
+        return connection
+
+    monkeypatch.setattr(copy_read.dbapi, "connect", connect)
+    split = Split("postgresql://", ("BEGIN",), "SELECT 1")
+    connection.reader = SplitReader(split, source="core", user="reader", table="flights")
+    with pytest.raises(JobError):
+        list(connection.reader.batches())
+    assert (connection.is_closed, connection.cancelled) == (True, 1)

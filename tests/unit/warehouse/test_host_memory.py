@@ -90,6 +90,41 @@ def test_a_container_has_mounts_of_its_own(kernel: Kernel) -> None:
     assert inside.is_folder("/scratch") and not kernel.is_folder("/scratch")
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/mnt/ramdisk/blocks", "tmpfs"),
+        ("/mnt/ramdisk/blocks/absent", "tmpfs"),
+        ("/mnt/ramdisk/absolute", "ext4"),
+        ("/mnt/ramdisk/absolute/absent", "ext4"),
+        ("/mnt/ramdisk/relative", "ext4"),
+        ("/mnt/ramdisk/twice", "ext4"),
+        ("/mnt/ramdisk/twice/../../../mnt/ramdisk", "tmpfs"),
+        ("/var/tmp/memory", "tmpfs"),
+        ("/mnt/ramdisk/loop", "tmpfs"),
+    ],
+)
+def test_a_link_of_a_container_is_followed_in_the_container(
+    kernel: Kernel, tmp_path: Path, path: str, kind: str
+) -> None:
+    (kernel.proc / "7" / "mounts").write_text("overlay / ext4 rw 0 0\ntmpfs /mnt/ramdisk tmpfs rw 0 0\n")
+    root = tmp_path / "root"
+    (kernel.proc / "7" / "root").symlink_to(root)
+    for folder in ("mnt/ramdisk/blocks", "var/tmp/only-inside"):
+        (root / folder).mkdir(parents=True)
+    for link, target in {
+        "mnt/ramdisk/absolute": "/var/tmp/only-inside",
+        "mnt/ramdisk/relative": "../../var/tmp",
+        "mnt/ramdisk/twice": "absolute",
+        "mnt/ramdisk/loop": "loop",
+        "var/tmp/memory": "/mnt/ramdisk",
+    }.items():
+        (root / link).symlink_to(target)
+    inside = Kernel(kernel.proc, kernel.blocks, seen_by=7)
+    assert inside.file_system(path) == kind
+    assert inside.is_folder(path) == ("absent" not in path and "loop" not in path)
+
+
 def test_this_host_has_shared_memory() -> None:
     assert Kernel().file_system("/dev/shm") == "tmpfs"
     assert Kernel().file_system("/proc/self") == "proc"

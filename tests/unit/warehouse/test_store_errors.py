@@ -6,7 +6,7 @@ import pytest
 from warehouse.failures import JobError
 from warehouse.spark_conf import spark_conf
 from warehouse.sql_states import Cause
-from warehouse.store_failures import StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
+from warehouse.store_failures import FileIncomplete, StoreDataLost, StoreFull, StoreUnreachable, TooFewWorkers
 from warehouse.store_spec import StoreSpec
 from warehouse.vendor_errors import store_failure
 
@@ -28,6 +28,12 @@ STATUS = "alluxio.exception.status"
             "ResourceExhaustedException",
             "Not enough workers for replications, 1 workers selected but 2 required",
             TooFewWorkers,
+        ),
+        (
+            "FileIncompleteException",
+            "Cannot read from /warehouse/_lost/a.json because it is incomplete. Wait for the file to be marked as "
+            "complete by the writing thread or application.",
+            FileIncomplete,
         ),
         ("ResourceExhaustedException", "Not enough space left on worker 127.0.0.1 to store blockId 1", StoreFull),
     ],
