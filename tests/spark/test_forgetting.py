@@ -114,7 +114,8 @@ def test_a_state_that_only_a_training_keeps(tmpfs_runs: Runs, tmp_path: Path) ->
     runs.database.run("DELETE FROM events WHERE id IN (3, 4)")
     runs.publish(table, DAYS[1], grace=0)
     # The date that was read has ended, and so has its label.
-    assert expire_before(runs.session, runs.store, "events", DAYS[1], grace_seconds=0, by="me") == (DAYS[0],)
+    ended = expire_before(runs.session, runs.store, "events", f"{DAYS[1]}T00:00:00Z", grace_seconds=0, by="me")
+    assert (ended.ended, ended.kept) == ((DAYS[0],), ("keep_churn_1",)) and ended.kept_bytes > 0
     for key in (3, 4):
         result = forget_ids(runs, tmp_path, [key])
         assert result.seen is not None and result.dates == result.seen.dates == ()
