@@ -161,10 +161,15 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
         history.ended,
         _now(store.web, f"{folder}/{table}") if store.web is not None else None,
         that_read(models, [as_of]),
-        ended_by_hand=tuple(one for one in published.by_hand if history.events and one.includes(as_of)),
+        ended_by_hand=tuple(one for one in published.by_hand if _meant(one, as_of, history)),
         lost=mark,
         loss=(damage or _loss(held, as_of)) if state == "lost" else "",
     )
+
+
+def _meant(ending: Ending, as_of: str, history: AirflowHistory) -> bool:
+    """Whether an ending, which names the first date and the last, met this one: it had to be published by then."""
+    return ending.includes(as_of) and bool(history.events) and history.events[0].at < ending.at
 
 
 def _held(files: StoreFiles, folder: str, table: str) -> tuple[Held, str]:

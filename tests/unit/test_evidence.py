@@ -295,6 +295,8 @@ def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
     by_hand = ["at 2014-01-01T00:00:00Z by hand, as officer asked (expire)"]
     assert text["expired"] == by_hand
     assert gather(manifest, "orders", "2013-06-02", history).ended_by_hand == ()
+    later = known(dataclasses.replace(record(), published_at="2014-02-01T00:00:00Z"))
+    assert gather(manifest, "orders", DAY, later).ended_by_hand == (), "it was not there yet"
     # The table is gone, and what Airflow was told is left.
     shutil.rmtree(store)
     told = Published(history.published.newest, by_hand=endings.endings[-1:])
