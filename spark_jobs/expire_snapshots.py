@@ -12,11 +12,9 @@ from warehouse.vendor_errors import store_errors
 
 
 def expire_snapshots(session: SparkSession, job: ExpireJob) -> ExpireResult:
-    """Answer ``job`` with what was ended."""
+    """Answer ``job`` with what was ended, and what trainings keep of it."""
     with store_errors(job.store.uri, job.table):
-        return ExpireResult(
-            expire_before(session, job.store, job.table, job.start, grace_seconds=job.grace_seconds, by=job.by)
-        )
+        return expire_before(session, job.store, job.table, job.start, grace_seconds=job.grace_seconds, by=job.by)
 
 
 if __name__ == "__main__":

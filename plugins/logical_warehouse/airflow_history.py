@@ -1,4 +1,4 @@
-"""What Airflow's metadata database still knows of a snapshot after the store has let it go.
+"""What Airflow's metadata database still knows of a snapshot after the store has let it go, and is told for then.
 
 Its queries run where ``airflow`` itself does, as those of ``trainings``.
 """
@@ -9,14 +9,18 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from warehouse.expire_spec import ENDED_BY_HAND, Ending
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import SpecError, from_json
 from warehouse.validate_spec import ValidateResult
 
+from logical_warehouse.losses import Published, publications
+
 if TYPE_CHECKING:
+    from airflow.models.asset import AssetEvent
     from sqlalchemy.orm import Session
 
 
@@ -41,10 +45,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class AirflowHistory:
-    """``events``: oldest first. ``training_results``: run id and what its task returned."""
+    """``events``: of the date, oldest first. ``ended``: by retention. ``published``: of all dates, as the monitor sees
+    it. ``training_results``: run id and what its task returned."""
 
     events: tuple[PublishedEvent, ...] = ()
     ended: tuple[Ended, ...] = ()
+    published: Published = field(default_factory=Published)
     training_results: tuple[tuple[str, Any], ...] = ()
 
 
@@ -59,11 +65,42 @@ def ask_airflow(uri: str, table: str, as_of: str | None, snapshot_dag: str, trai
         results = tuple(_returned(session, training_dags, "train"))
         if as_of is None:
             return AirflowHistory(training_results=tuple((run_id, value) for _, _, run_id, value in results))
+        events = _events(session, uri, table)
+        returned = tuple(_returned(session, [snapshot_dag], "validate"))
         return AirflowHistory(
-            tuple(_events(session, uri, table, as_of)),
-            _ended(session, uri, snapshot_dag, table, as_of),
+            tuple(_published(events, as_of)),
+            _ended(events, returned, table, as_of),
+            _publications(events),
             tuple((run_id, value) for _, _, run_id, value in results),
         )
+
+
+def note_endings(uri: str, table: str, endings: Iterable[Ending]) -> None:
+    """Keep what was ended by hand among the events of the table's asset, each ending once.
+
+    The store's own note of it goes with the memory, and the monitor would take the dates for lost.
+
+    :param uri: of the table's asset; of one that Airflow does not know, nobody publishes or monitors anything.
+    """
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        add_endings(session, uri, table, endings)
+
+
+def add_endings(session: Session, uri: str, table: str, endings: Iterable[Ending]) -> None:
+    """As :func:`note_endings`, in a transaction of the caller."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from sqlalchemy import select
+
+    asset_id = session.scalar(select(AssetModel.id).where(AssetModel.uri == uri, AssetModel.name == table))
+    if asset_id is None:
+        return
+    known = _publications(_events(session, uri, table)).by_hand
+    for ending in endings:
+        if ending not in known:
+            # The bare event: what Airflow calls a change of the asset would start the DAGs that wait for one.
+            session.add(AssetEvent(asset_id=asset_id, extra={ENDED_BY_HAND: dataclasses.asdict(ending)}))
 
 
 def record_of(extra: dict[str, Any], as_of: str) -> SnapshotRecord | None:
@@ -92,37 +129,38 @@ def once_each(found: Iterable[Ended]) -> tuple[Ended, ...]:
     return tuple(by_run.values())
 
 
-def _of_asset(uri: str, table: str) -> Any:
-    """A query of all events of a table's asset, the oldest first."""
+def _events(session: Session, uri: str, table: str) -> list[AssetEvent]:
+    """All events of a table's asset, the oldest first."""
     from airflow.models.asset import AssetEvent, AssetModel
     from sqlalchemy import select
 
     of_asset = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-    return of_asset.where(AssetModel.uri == uri, AssetModel.name == table).order_by(AssetEvent.timestamp)
+    of_asset = of_asset.where(AssetModel.uri == uri, AssetModel.name == table)
+    return list(session.scalars(of_asset.order_by(AssetEvent.timestamp, AssetEvent.id)))
 
 
-def _events(session: Session, uri: str, table: str, as_of: str) -> Iterator[PublishedEvent]:
-    from airflow.models.asset import AssetEvent
-
-    for event in session.scalars(_of_asset(uri, table).where(AssetEvent.partition_key == as_of)):
-        yield PublishedEvent(
-            _utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "", record_of(event.extra, as_of)
-        )
+def _publications(events: list[AssetEvent]) -> Published:
+    return publications((event.partition_key, event.extra) for event in reversed(events))
 
 
-def _ended(session: Session, uri: str, dag_id: str, table: str, as_of: str) -> tuple[Ended, ...]:
+def _published(events: Iterable[AssetEvent], as_of: str) -> Iterator[PublishedEvent]:
+    for event in events:
+        if event.partition_key == as_of:
+            record = record_of(event.extra, as_of)
+            yield PublishedEvent(_utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "", record)
+
+
+def _ended(
+    events: Iterable[AssetEvent], returned: Iterable[tuple[str, str, str, Any]], table: str, as_of: str
+) -> tuple[Ended, ...]:
     """By what the tasks returned, and by the asset's events, which stay when a run is deleted or a group is renamed."""
-    returned = (
-        Ended(at, by_dag, run_id)
-        for at, by_dag, run_id, value in _returned(session, [dag_id], "validate")
-        if ended_in(value, table, as_of)
-    )
+    by_result = (Ended(at, by_dag, run_id) for at, by_dag, run_id, value in returned if ended_in(value, table, as_of))
     emitted = (
         Ended(_utc(event.timestamp), event.source_dag_id or "", event.source_run_id or "")
-        for event in session.scalars(_of_asset(uri, table))
+        for event in events
         if as_of in (event.extra.get("expired") or ())
     )
-    return once_each([*returned, *emitted])
+    return once_each([*by_result, *emitted])
 
 
 def _returned(session: Session, dag_ids: list[str], task_id: str) -> Iterator[tuple[str, str, str, Any]]:

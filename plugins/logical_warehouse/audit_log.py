@@ -24,7 +24,8 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Reader:
-    """What one user asked for: requests that were ``allowed`` and ``refused``, the first and the last as logged."""
+    """What one user asked for: requests that were ``allowed`` and ``refused``; the earliest time and the latest, as
+    logged, in a layout in which later ones sort last, as in ISO 8601."""
 
     user: str
     allowed: int
@@ -36,6 +37,8 @@ class Reader:
 def readers(lines: Iterable[str], folder: str, part: str = "") -> tuple[Reader, ...]:
     """Users who asked for something below a folder, in the order in which they first did.
 
+    :param lines: in any order: of a log's older parts the oldest has the lowest number with Log4j 2, the highest with
+        Log4j 1.
     :param part: that the path must have below the folder, too; a refused request counts in any case, since it may have
         been stopped on the way.
     """
@@ -49,13 +52,17 @@ def readers(lines: Iterable[str], folder: str, part: str = "") -> tuple[Reader, 
             continue
         one = found.get(match["user"]) or Reader(match["user"], 0, 0, match["at"], match["at"])
         found[one.user] = replace(
-            one, allowed=one.allowed + allowed, refused=one.refused + (not allowed), last=match["at"]
+            one,
+            allowed=one.allowed + allowed,
+            refused=one.refused + (not allowed),
+            first=min(one.first, match["at"]),
+            last=max(one.last, match["at"]),
         )
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda one: one.first))
 
 
 def log_lines(log: Path) -> Iterator[str]:
-    """Lines of an audit log, older parts (``<log>.1``, …) first.
+    """Lines of an audit log with its older parts (``<log>.1``, …).
 
     :raises PermanentError: there is no such file, or this user may not read it.
     """

@@ -18,11 +18,12 @@ from warehouse.snapshot_record import SnapshotRecord
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ask_airflow
 from logical_warehouse.audit_log import Reader, log_lines, readers
 from logical_warehouse.intervals import NotAnAsOf
+from logical_warehouse.losses import Held, lost
 from logical_warehouse.manifest import Manifest, load_manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, asset_uri, make_plan, training_dag_id
-from logical_warehouse.store_contents import is_unreadable, read_marks
-from logical_warehouse.store_files import store_files, tables_path
+from logical_warehouse.store_contents import held_in, read_marks
+from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 from logical_warehouse.store_health import browse
 from logical_warehouse.stored_tables import read_stored_table
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
@@ -47,10 +48,13 @@ class StoredNow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """``state``: ``published``, ``lost``, ``expired`` or ``never published``. ``record``: of the published snapshot, or
-    the last that Airflow was told of; ``published``: every time that one was. ``now``: None where the store cannot be
-    asked. ``readers``: who asked for its files, None where no audit log was given. ``ended_by_hand``: by the command,
-    as the table has kept it. ``lost``: what the monitor says of a lost one; None where it has not looked.
+    """``state``: ``published``, ``lost``, ``expired``, ``never published``, or ``not known`` where it has events that
+    this version cannot read. ``record``: of the published snapshot, or the last that Airflow was told of;
+    ``published``: every time that one was. ``now``: None where the store cannot be asked.
+
+    ``readers``: who asked for its files, None where no audit log was given; ``of_all_dates``: for files of the table,
+    which do not tell their date. ``ended_by_hand``: by the command, as the table and Airflow have kept it. ``lost``:
+    what the monitor says of a lost one; None where it has not looked, and ``loss`` is what the store shows.
     """
 
     table: str
@@ -64,6 +68,8 @@ class Evidence:
     readers: tuple[Reader, ...] | None = None
     ended_by_hand: tuple[Ending, ...] = ()
     lost: LostMark | None = None
+    loss: str = ""
+    of_all_dates: bool = False
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,9 +101,10 @@ def _evidence(arguments: argparse.Namespace) -> int:
     found = gather(manifest, arguments.table, as_of, history)
     if arguments.audit_log is not None:
         # An interval's files lie in folders of the tries that wrote them; those of a whole state carry no date.
-        part = f"/{AS_OF_COLUMN}={as_of}/" if found.record and found.record.history == "interval" else "/data/"
-        folder = f"{tables_path(plan.store)}/{arguments.table}"
-        found = dataclasses.replace(found, readers=readers(log_lines(arguments.audit_log), folder, part))
+        is_interval = found.record is not None and found.record.history == "interval"
+        part = f"/{AS_OF_COLUMN}={as_of}/" if is_interval else "/data/"
+        asked = readers(log_lines(arguments.audit_log), f"{tables_path(plan.store)}/{arguments.table}", part)
+        found = dataclasses.replace(found, readers=asked, of_all_dates=not is_interval)
     if arguments.json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
     else:
@@ -126,18 +133,22 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
     :raises RetryableError: the store does not answer.
     """
     store = manifest.store
-    files = store_files(store)
-    unreadable = is_unreadable(files, tables_path(store), table)
-    stored = read_stored_table(files, tables_path(store), table) if not unreadable else None
+    files, folder = store_files(store), tables_path(store)
+    held, damage = _held(files, folder, table)
+    stored = read_stored_table(files, folder, table) if not held.unreadable else None
     record = next((one for one in stored.records if one.as_of == as_of), None) if stored is not None else None
     mark = _mark(read_marks(files, store, table), as_of, record)
-    by_hand = stored.ended_by_hand.endings if stored is not None else ()
-    if mark is not None or (unreadable and history.events and not history.ended):
+    by_hand = {*history.published.by_hand, *(stored.ended_by_hand.endings if stored is not None else ())}
+    published = dataclasses.replace(history.published, by_hand=tuple(sorted(by_hand, key=lambda one: one.at)))
+    losses = lost(published, held, manifest.tables[table].retention)
+    if mark is not None or as_of in held.broken or any(one.as_of == as_of for one in losses):
         state = "lost"
     elif record is not None:
         state = "published"
+    elif as_of in published.newest:
+        state = "expired"
     else:
-        state = "expired" if history.events else "never published"
+        state = UNKNOWN if history.events else "never published"
     if record is None:
         record = next((event.record for event in reversed(history.events) if event.record is not None), None)
     models = together(models_in_store(manifest, table), models_of_results(history.training_results, table))
@@ -148,11 +159,33 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
         record,
         history.events,
         history.ended,
-        _now(store.web, f"{tables_path(store)}/{table}") if store.web is not None else None,
+        _now(store.web, f"{folder}/{table}") if store.web is not None else None,
         that_read(models, [as_of]),
-        ended_by_hand=tuple(one for one in by_hand if one.includes(as_of)) if history.events else (),
+        ended_by_hand=tuple(one for one in published.by_hand if _meant(one, as_of, history)),
         lost=mark,
+        loss=(damage or _loss(held, as_of)) if state == "lost" else "",
     )
+
+
+def _meant(ending: Ending, as_of: str, history: AirflowHistory) -> bool:
+    """Whether an ending, which names the first date and the last, met this one: it had to be published by then."""
+    return ending.includes(as_of) and bool(history.events) and history.events[0].at < ending.at
+
+
+def _held(files: StoreFiles, folder: str, table: str) -> tuple[Held, str]:
+    """What the store has of the table; of one with damaged metadata nothing can be read, and how it is is said, too."""
+    try:
+        return held_in(files, folder, table), ""
+    except ValueError as error:  # NotAvro, or JSON that is none
+        return Held(unreadable=True), f"the metadata of its table are damaged ({error})"
+
+
+def _loss(held: Held, as_of: str) -> str:
+    if held.unreadable:
+        return "the metadata of its table are not in memory any more"
+    if as_of in held.broken:
+        return "files of it are not in memory any more"
+    return "the store does not have it, and nothing says that it was ended"
 
 
 def _mark(marks: LostMarks, as_of: str, record: SnapshotRecord | None) -> LostMark | None:
@@ -201,20 +234,29 @@ def lines(found: Evidence) -> Iterator[tuple[str, str]]:
     if found.lost is not None:
         yield "lost", f"noticed at {found.lost.noticed_at}: {found.lost.remedy}"
     elif found.state == "lost":
-        yield "lost", "the metadata of its table are not in memory any more; the monitor has not said so yet"
-    if found.state == "expired" and not found.ended and not found.ended_by_hand:
-        yield "expired", "when is not known: Airflow no longer has the run, or its table was removed"
+        yield "lost", f"{found.loss}; the monitor has not said so yet"
+    if found.state == "expired" and not _is_told_when(found):
+        yield "expired", "when is not known: by retention or by hand, of which no run or note is left"
     for model in found.trainings:
         run = f"run {model.run_id}" if model.run_id else UNKNOWN
         where = model.path or "its model is not in the store (any more)"
         yield "read by training", f"{model.training} as of {model.as_of}, {run}: {where}"
     if not found.trainings:
         yield "read by training", "none that is known"
+    of_what = " for the table's files of all dates" if found.of_all_dates else ""
     for reader in found.readers or ():
         refused = f", refused {reader.refused:,} times" if reader.refused else ""
-        yield "audit log", f"{reader.user}: {reader.allowed:,} requests{refused}, {reader.first} to {reader.last}"
+        requests = f"{reader.allowed:,} requests{of_what}{refused}"
+        yield "audit log", f"{reader.user}: {requests}, {reader.first} to {reader.last}"
     if found.readers == ():
         yield "audit log", "nobody asked for its files"
+
+
+def _is_told_when(found: Evidence) -> bool:
+    """Whether an ending is known that came after the last publishing."""
+    published = max((event.at for event in found.published), default="")
+    endings = [*(one.at for one in found.ended), *(one.at for one in found.ended_by_hand)]
+    return max(endings, default="") > published
 
 
 def _captured(record: SnapshotRecord) -> Iterator[tuple[str, str]]:

@@ -15,11 +15,13 @@ from warehouse.expire_spec import ExpireJob, ExpireResult
 from warehouse.failures import PermanentError
 from warehouse.snapshot_record import SnapshotRecord
 
+from logical_warehouse.airflow_history import note_endings
 from logical_warehouse.evidence import planned
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.local_submit import result_of
+from logical_warehouse.manifest import Manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
-from logical_warehouse.plan import store_spec
+from logical_warehouse.plan import SnapshotPlan, asset_uri, store_spec
 from logical_warehouse.store_files import store_files, tables_path
 from logical_warehouse.stored_tables import read_stored_table
 
@@ -32,22 +34,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("table", help="a table of the manifest")
     parser.add_argument("--before", required=True, metavar="AS_OF", help="the oldest date that stays, 2013-06-05")
     parser.add_argument("--now", action="store_true", help="without the grace for readers that are at it")
-    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the table's note; default: %(default)s")
+    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the note of it; default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="do it; without, it is only said what would go")
     parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
     parser.set_defaults(execute=_expire)
 
 
 def _expire(arguments: argparse.Namespace) -> int:
-    _, plan = planned(arguments.manifest, arguments.table)
+    manifest, plan = planned(arguments.manifest, arguments.table)
     try:
         start = utc_text(plan.schedule.interval_of_label(arguments.before).start)
     except NotAnAsOf as error:
         raise PermanentError(f"table {arguments.table}: {error}") from error
-    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), arguments.table)
-    going = to_end(stored.records if stored is not None else (), start)
-    print(ending_line(arguments.table, going))
-    if not going or not arguments.yes:
+    going = to_end(_records(plan, arguments.table), start)
+    print(ending_line(arguments.table, going, kept_by=keeping(manifest, arguments.table)))
+    if not arguments.yes:
+        return 0
+    # Before and after: an Airflow that cannot be told is noticed while nothing has ended, and what one before this one
+    # had ended when it was killed is told now.
+    _tell_airflow(plan, arguments.table)
+    if not going:
         return 0
     grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
     result = result_of(
@@ -58,9 +64,26 @@ def _expire(arguments: argparse.Namespace) -> int:
     )
     if result is None:
         return 1
+    _tell_airflow(plan, arguments.table)
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
-    print(f"{arguments.table}: ended {len(result.ended)} as-of date(s); their memory is freed {when}")
+    print(ended_line(arguments.table, result, when))
     return 0
+
+
+def _tell_airflow(plan: SnapshotPlan, table: str) -> None:
+    """Have Airflow keep what the table says was ended by hand: its own note goes with the memory."""
+    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), table)
+    note_endings(asset_uri(plan.store, table), table, stored.ended_by_hand.endings if stored is not None else ())
+
+
+def _records(plan: SnapshotPlan, table: str) -> tuple[SnapshotRecord, ...]:
+    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), table)
+    return stored.records if stored is not None else ()
+
+
+def keeping(manifest: Manifest, table: str) -> list[str]:
+    """Trainings that keep what they read of a table."""
+    return [name for name, one in manifest.trainings.items() if one.keep_inputs and table in one.inputs]
 
 
 def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord]:
@@ -68,10 +91,25 @@ def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord
     return [record for record in records[:-1] if record.start < start]
 
 
-def ending_line(table: str, going: Sequence[SnapshotRecord]) -> str:
-    """What would go, for people."""
+def ending_line(table: str, going: Sequence[SnapshotRecord], *, kept_by: Sequence[str] = ()) -> str:
+    """What would go, for people.
+
+    :param kept_by: trainings that may keep some of it in memory.
+    """
     if not going:
         return f"{table}: no as-of date is that old; the newest one always stays"
     dates = going[0].as_of if len(going) == 1 else f"{going[0].as_of} to {going[-1].as_of}"
     size = sum(record.bytes for record in going)
-    return f"{table}: {len(going)} as-of date(s), {dates}, {size:,} bytes; --yes ends them"
+    kept = f", of which what {', '.join(kept_by)} read stays (keep_inputs)" if kept_by else ""
+    return f"{table}: {len(going)} as-of date(s), {dates}, {size:,} bytes{kept}; --yes ends them"
+
+
+def ended_line(table: str, result: ExpireResult, when: str) -> str:
+    """What was ended, for people.
+
+    :param when: their memory is freed.
+    """
+    line = f"{table}: ended {len(result.ended)} as-of date(s); their memory is freed {when}"
+    if not result.kept:
+        return line
+    return f"{line}, but for {result.kept_bytes:,} bytes that trainings keep as their inputs ({', '.join(result.kept)})"

@@ -10,12 +10,15 @@ import dataclasses
 import getpass
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse.clean_spec import CleanResult
 from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult
+from warehouse.forgotten import Forgetting
+from warehouse.lost_marks import few
 
 from logical_warehouse.airflow_history import ask_airflow
 from logical_warehouse.evidence import planned
@@ -26,6 +29,15 @@ from logical_warehouse.store_cleaning import active_runs, of_active, remove_trie
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 
 
+@dataclass(frozen=True)
+class TrainedOn:
+    """``models``: that read what had rows of the keys. ``models_before``: others, that read what earlier ones found by
+    the same column; of one that was killed after its commit nobody has been told."""
+
+    models: tuple[TrainedModel, ...]
+    models_before: tuple[TrainedModel, ...]
+
+
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``forget`` to the command line."""
     parser = subparsers.add_parser(
@@ -34,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("table", help="a table of the manifest")
     parser.add_argument("--column", required=True, help="its column that has the keys")
     parser.add_argument(
-        "--keys-file", required=True, type=Path, help="a key in each line, as it is stored: of a masked column, masked"
+        "--keys-file", required=True, type=Path, help="UTF-8, a key in each line, as stored: of a masked column, masked"
     )
     parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the records; default: %(default)s")
     parser.add_argument("--json", action="store_true", help="for a machine")
@@ -67,11 +79,11 @@ def _forget(arguments: argparse.Namespace) -> int:
     )
     if result is None:
         return 1
-    seen = that_read(models, [date.as_of for date in result.dates])
+    trained = trained_on(result, models)
     if arguments.json:
-        print(json.dumps({**dataclasses.asdict(result), "models": [dataclasses.asdict(one) for one in seen]}, indent=2))
+        print(json.dumps(dataclasses.asdict(result) | dataclasses.asdict(trained), indent=2))
     else:
-        print("\n".join(result_lines(result, seen)))
+        print("\n".join(result_lines(result, trained)))
     # In this order: a run that begins after the listing has nothing in the list.
     active = active_runs() if result.left else ()
     ended = tuple(name for name in result.left if not of_active(name, active))
@@ -83,25 +95,72 @@ def _forget(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def result_lines(result: ForgetResult, models: tuple[TrainedModel, ...]) -> list[str]:
+def trained_on(result: ForgetResult, models: Sequence[TrainedModel]) -> TrainedOn:
+    """Which of all models that read the table have seen what was forgotten, now or before."""
+    now = _saw(models, (result.seen,) if result.seen is not None else ())
+    return TrainedOn(now, tuple(one for one in _saw(models, result.before) if one not in now))
+
+
+def _saw(models: Sequence[TrainedModel], forgettings: Sequence[Forgetting]) -> tuple[TrainedModel, ...]:
+    dates = {date for one in forgettings for date in one.dates}
+    return that_read(models, dates, {state for one in forgettings for state in one.states})
+
+
+def result_lines(result: ForgetResult, trained: TrainedOn) -> list[str]:
     """What was done, for people."""
-    if not result.dates:
-        return [
-            f"{result.table}: no published snapshot has a row of the {result.keys} keys; nothing that had one before "
-            "is left in memory"
-        ]
+    return [*_rows_lines(result), *_keys_lines(result), *_models_lines(result, trained)]
+
+
+def _rows_lines(result: ForgetResult) -> Iterator[str]:
+    if result.seen is None:
+        yield (
+            f"{result.table}: nothing in the store has a row of the {result.keys} keys, no published snapshot, kept "
+            "input or replaced state"
+        )
+        return
     rows = sum(date.rows for date in result.dates)
-    lines = [f"{result.table}: {rows:,} rows of {result.keys} keys forgotten at {result.at}, {result.seconds:.1f} s"]
-    lines += [f"  as of {date.as_of}: {date.rows:,} rows gone, {date.rows_left:,} left" for date in result.dates]
+    what = f"{rows:,} rows of {result.keys} keys" if result.dates else f"rows of {result.keys} keys"
+    yield f"{result.table}: {what} forgotten at {result.at}, {result.seconds:.1f} s"
+    if not result.dates:
+        yield "  no published snapshot had any"
+    for date in result.dates:
+        yield f"  as of {date.as_of}: {date.rows:,} rows gone, {date.rows_left:,} left"
+    published = {date.as_of for date in result.dates}
+    if others := [as_of for as_of in result.seen.dates if as_of not in published]:
+        yield f"  as of {few(others)}: no published row, but some that were kept, replaced or not published yet"
     if result.kept:
-        lines.append(f"  also from the kept inputs of trainings: {', '.join(result.kept)}")
+        yield f"  also from the kept inputs of trainings: {', '.join(result.kept)}"
     if result.dropped:
-        lines.append(f"  dropped, since they held such rows: {', '.join(result.dropped)}")
-    lines.append("models trained on these dates:" if models else "no model is known that was trained on these dates")
-    for model in models:
-        run = f", run {model.run_id}" if model.run_id else ""
-        lines.append(f"  {model.training} as of {model.as_of}{run}: {model.path or 'not in the store (any more)'}")
-    return lines
+        yield f"  dropped, since they held such rows: {', '.join(result.dropped)}"
+
+
+def _keys_lines(result: ForgetResult) -> Iterator[str]:
+    if missed := result.keys - result.matched:
+        yield (
+            f"{missed} of the {result.keys} keys had no row; a key must be written exactly as stored, masked where "
+            "its column is"
+        )
+    if result.blank:
+        yield f"{result.blank} of the keys begin or end with a blank, which was taken for a part of them"
+
+
+def _models_lines(result: ForgetResult, trained: TrainedOn) -> Iterator[str]:
+    if result.seen is not None:
+        what = "these dates" if result.seen.dates else "these states"
+        yield f"models trained on {what}:" if trained.models else f"no model is known that was trained on {what}"
+        yield from map(_model_line, trained.models)
+    if trained.models_before:
+        times = few([f"at {one.at} as {one.by} asked" for one in reversed(result.before)])
+        yield (
+            f"models trained on what rows were forgotten of by {result.before[0].column!r} before, {times}; whether by "
+            "these keys is not known:"
+        )
+        yield from map(_model_line, trained.models_before)
+
+
+def _model_line(model: TrainedModel) -> str:
+    run = f", run {model.run_id}" if model.run_id else ""
+    return f"  {model.training} as of {model.as_of}{run}: {model.path or 'not in the store (any more)'}"
 
 
 def ended_line(table: str, ended: Sequence[str], removed: CleanResult) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from pendulum import DateTime
+from warehouse.expire_spec import ENDED_BY_HAND, Ending
 from warehouse.failures import PermanentError
 from warehouse.retention import Bounds, ended_by
+from warehouse.spec_json import SpecError, from_json
 
 from logical_warehouse.history import ensure_capturable, ensure_in_range
 from logical_warehouse.intervals import Interval, NotAnAsOf
@@ -36,11 +40,17 @@ class Publication:
 class Published:
     """What the events of a table say: the newest publication of each date, and when each date was let go on purpose.
 
-    ``expired``: as-of date → moment of the run whose publishing ended it.
+    ``expired``: as-of date → moment of the run whose publishing ended it. ``by_hand``: what the command `expire` ended.
     """
 
     newest: Mapping[str, Publication] = field(default_factory=dict)
     expired: Mapping[str, str] = field(default_factory=dict)
+    by_hand: tuple[Ending, ...] = ()
+
+    def is_ended(self, one: Publication) -> bool:
+        """Whether an event says that the date was let go after it was published."""
+        ended = (ending.at for ending in self.by_hand if ending.includes(one.as_of))
+        return max(self.expired.get(one.as_of, ""), *ended, "") > one.published_at
 
     def after(self, earlier: Published) -> Published:
         """What these events say together with ``earlier`` ones."""
@@ -103,8 +113,13 @@ def publications(events: Iterable[tuple[str | None, Any]]) -> Published:
     """
     newest: dict[str, Publication] = {}
     expired: dict[str, str] = {}
+    by_hand: list[Ending] = []
     for key, extra in events:
-        if not isinstance(extra, dict) or key is None:
+        if not isinstance(extra, dict):
+            continue
+        if (ending := ending_in(extra)) is not None:
+            by_hand.append(ending)
+        if key is None:
             continue
         # All dates that one run emits share one extra: its own record, and those that it published again.
         for record in (extra, *(extra.get("again") or ())):
@@ -113,7 +128,14 @@ def publications(events: Iterable[tuple[str | None, Any]]) -> Published:
                 newest.setdefault(key, one)
                 for ended in extra.get("expired") or ():
                     expired.setdefault(ended, one.published_at)
-    return Published(newest, expired)
+    return Published(newest, expired, tuple(by_hand))
+
+
+def ending_in(extra: Mapping[str, Any]) -> Ending | None:
+    """What an event's extra says of dates that were ended by hand, if it is of the command."""
+    with suppress(SpecError):
+        return from_json(Ending, json.dumps(extra.get(ENDED_BY_HAND)))
+    return None
 
 
 def lost(published: Published, held: Held, retention: Bounds) -> tuple[Publication, ...]:
@@ -129,7 +151,7 @@ def lost(published: Published, held: Held, retention: Bounds) -> tuple[Publicati
         for one in published.newest.values()
         if one.as_of not in held.whole
         and one.as_of not in ended
-        and published.expired.get(one.as_of, "") <= one.published_at
+        and not published.is_ended(one)
         and (one.as_of in held.broken or one.start >= held.retained_from)
     )
     return tuple(sorted(missing, key=lambda one: one.start))

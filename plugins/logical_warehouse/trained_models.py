@@ -20,6 +20,7 @@ from logical_warehouse.store_files import LocalFiles, StoreFiles, store_files
 @dataclass(frozen=True)
 class TrainedModel:
     """A training that read a table. ``dates``: of the table; ``run_id``: None where the model does not tell.
+    ``snapshots``: ids of the Iceberg snapshots that it read them from.
 
     ``path``: of the model, None where it was not found any more, or lies where it cannot be looked for.
     """
@@ -29,6 +30,7 @@ class TrainedModel:
     run_id: str | None
     dates: tuple[str, ...]
     path: str | None
+    snapshots: tuple[int, ...] = ()
 
 
 def models_in_store(manifest: Manifest, table: str) -> list[TrainedModel]:
@@ -54,9 +56,9 @@ def _models_below(files: StoreFiles, root: str, table: str) -> Iterator[TrainedM
             for one in files.folders(f"{folder}/{training}/{as_of}"):
                 with suppress(FileNotFoundError, FileIncomplete):  # incomplete: of a training that died as it wrote it
                     written = json.loads(files.read(f"{folder}/{training}/{as_of}/{one}/inputs.json"))
-                    if dates := _dates((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
+                    if reads := _reads((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
                         path = f"{root}/{training}/{as_of}/{one}"
-                        yield TrainedModel(training, as_of, written.get("run_id"), dates, path)
+                        yield _model(training, as_of, written.get("run_id"), reads, path)
 
 
 def models_of_results(results: Iterable[tuple[str, Any]], table: str) -> list[TrainedModel]:
@@ -68,8 +70,8 @@ def models_of_results(results: Iterable[tuple[str, Any]], table: str) -> list[Tr
     for run_id, text in results:
         with suppress(SpecError):
             result = from_json(TrainResult, text if isinstance(text, str) else json.dumps(text))
-            if dates := _dates(result.inputs, table):
-                found.append(TrainedModel(result.training, result.as_of, run_id, dates, None))
+            if reads := _reads(result.inputs, table):
+                found.append(_model(result.training, result.as_of, run_id, reads, None))
     return found
 
 
@@ -80,10 +82,21 @@ def together(in_store: Iterable[TrainedModel], by_runs: Iterable[TrainedModel]) 
     return tuple(sorted(known.values(), key=lambda model: (model.training, model.as_of, model.run_id or "")))
 
 
-def that_read(models: Iterable[TrainedModel], dates: Collection[str]) -> tuple[TrainedModel, ...]:
-    """Those that read one of ``dates`` at least."""
-    return tuple(model for model in models if not set(dates).isdisjoint(model.dates))
+def that_read(
+    models: Iterable[TrainedModel], dates: Collection[str], snapshots: Collection[int] = ()
+) -> tuple[TrainedModel, ...]:
+    """Those that read one of ``dates`` or of ``snapshots`` at least."""
+    return tuple(
+        model
+        for model in models
+        if not (set(dates).isdisjoint(model.dates) and set(snapshots).isdisjoint(model.snapshots))
+    )
 
 
-def _dates(reads: Iterable[InputRead], table: str) -> tuple[str, ...]:
-    return tuple(date for read in reads if read.table == table for date in read.as_of)
+def _reads(reads: Iterable[InputRead], table: str) -> list[InputRead]:
+    return [read for read in reads if read.table == table]
+
+
+def _model(training: str, as_of: str, run_id: str | None, reads: list[InputRead], path: str | None) -> TrainedModel:
+    dates = tuple(date for read in reads for date in read.as_of)
+    return TrainedModel(training, as_of, run_id, dates, path, tuple(read.iceberg_snapshot_id for read in reads))

@@ -27,13 +27,16 @@ class ExpireJob:
 
 @dataclass(frozen=True)
 class ExpireResult:
-    """``ended``: the labels, the oldest first."""
+    """``ended``: the labels, the oldest first. ``kept``: tags of trainings' inputs that still hold data files of these
+    dates, and ``kept_bytes``: their size, which is not freed."""
 
     ended: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    kept_bytes: int = 0
 
 
 ENDED_BY_HAND = "warehouse.ended_by_hand"
-"""Property: the table's :class:`EndedByHand`."""
+"""Property: the table's :class:`EndedByHand`. In the extra of an event of the table's asset: one :class:`Ending`."""
 MOST_ENDINGS = 100
 
 

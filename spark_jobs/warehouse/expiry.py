@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of
+from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending, ExpireResult
+from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
 from warehouse.jvm import jvm_of
-from warehouse.publish import main_head, retire
+from warehouse.publish import data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.retention import ended_by
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
@@ -23,6 +23,7 @@ from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import verify_current
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import HistoryMode, RetentionSpec
+from warehouse.train_spec import KEPT_PREFIX
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,24 +60,50 @@ def expire(
 
 def expire_before(
     session: SparkSession, store: StoreSpec, table_name: str, start: str, *, grace_seconds: int, by: str
-) -> tuple[str, ...]:
+) -> ExpireResult:
     """End the as-of dates whose interval starts before ``start``, as :func:`expire` does; the newest always stays.
 
     :param by: who asks; the table keeps a note of it.
     :raises TableNotInStore: there is no such table.
     :raises JobError: as :func:`expire`.
     """
-    history = properties_of(load_existing_table(session, store, table_name)).get(HISTORY)
-    return _expire(
+
+    def older(records: list[SnapshotRecord]) -> list[SnapshotRecord]:
+        return [one for one in records[:-1] if one.start < start]
+
+    table = load_existing_table(session, store, table_name)
+    history = properties_of(table).get(HISTORY)
+    # Before they end: what lists the files may go with them.
+    files = {
+        one.as_of: _files(session, table, "main" if history == "interval" else one.as_of, history, one.as_of)
+        for one in older(list(records_of(table).values()))
+    }
+    ended = _expire(
         session,
         store,
         table_name,
         history="interval" if history == "interval" else "current",
-        ended_by=lambda records: [one for one in records[:-1] if one.start < start],
+        ended_by=older,
         does_not_count="",
         grace_seconds=grace_seconds,
         by=by,
     )
+    sizes = {path: size for as_of in ended for path, size in files.get(as_of, {}).items()}
+    table = load_existing_table(session, store, table_name)
+    tags = [name for name in reference_names(table) if name.startswith(KEPT_PREFIX)]
+    kept = {name: held for name in tags if (held := sizes.keys() & _files(session, table, name, history))}
+    return ExpireResult(ended, tuple(sorted(kept)), sum(sizes[path] for path in set().union(*kept.values())))
+
+
+def _files(
+    session: SparkSession, table: Any, reference: str, history: str | None, as_of: str | None = None
+) -> dict[str, int]:
+    """Path and bytes of the data files at a branch or tag; of an interval table those of one label, where given."""
+    head = branch_head(table, reference)
+    if head is None:
+        return {}
+    files = data_files(session, table, head, as_of if history == "interval" else None)
+    return {str(file.location()): int(file.fileSizeInBytes()) for file in files}
 
 
 def _expire(

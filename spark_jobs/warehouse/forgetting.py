@@ -3,7 +3,7 @@
 Nothing in the store is ever changed in place: what holds such rows is written anew without them, one commit moves every
 branch and tag (and writes the records) to what was written, and then the old files go, without a grace for readers.
 Ended before that commit, nothing has happened, and the next one removes what was written; after it, the next one frees
-what is left. Run again, it finds nothing.
+what is left. Run again, it finds nothing, and says what the ones before it found.
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from pyspark.sql import functions as sf
 from warehouse.branch_schema import begin, end, use_schema, write_files
 from warehouse.capture_failures import MissingColumn
 from warehouse.expiry import expire
-from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
-from warehouse.forgotten import REPLACED, Forgotten, replaced_snapshots
+from warehouse.forgotten import (
+    FORGETTINGS,
+    REPLACED,
+    Forgetting,
+    Forgotten,
+    forgettings,
+    ids_of_states,
+    replaced_snapshots,
+)
+from warehouse.forgotten_keys import KEY, NUMBER, StoredKeys, read_keys, stored_keys
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
 from warehouse.iceberg_tables import quoted, quoted_name
 from warehouse.jvm import jvm_of
@@ -38,43 +46,18 @@ from warehouse.stored_in_memory import verify_in_memory, verify_published
 from warehouse.stored_rows import digest_columns, digest_text
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import RetentionSpec
+from warehouse.train_spec import KEPT_PREFIX
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-KEPT_PREFIX = "keep_"
 TEMPORARY = (RUN_PREFIX, RETIRED_PREFIX)
 OWN_PREFIX = "forgetting_"
 """Of branches that no commit ever shows."""
-KEY = "forgotten key"
 
 Files = frozenset[str]
 """Data files that are read together: all of a state, or of one interval."""
-
-
-@dataclass(eq=False)
-class NoKeys(PermanentError):
-    table: str
-
-    def __str__(self) -> str:
-        return f"table {self.table}: the file of keys has none; write one in each line"
-
-
-@dataclass(eq=False)
-class KeysOfAnotherType(PermanentError):
-    """``keys``: how many of them no value of the column can be equal to."""
-
-    table: str
-    column: str
-    type: str
-    keys: int
-
-    def __str__(self) -> str:
-        return (
-            f"table {self.table}: {self.keys} of the keys are no {self.type}, which column {self.column!r} is; give "
-            "them as they are stored; nothing was forgotten"
-        )
 
 
 @dataclass(frozen=True)
@@ -110,14 +93,13 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
     """Remove the rows, note it in the records, free the memory.
 
     :raises NoKeys: the file has none.
-    :raises KeysOfAnotherType: some cannot be values of the column.
+    :raises KeysNotText: it is not in UTF-8.
+    :raises KeysOfAnotherType: some are not as values of the column are written.
     :raises JobError: the table or column is not there, the store cannot be reached.
     """
     started = time.monotonic()
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    texts = {line for line in Path(job.keys_file).read_text(encoding="utf-8").splitlines() if line}
-    if not texts:
-        raise NoKeys(job.table)
+    texts = read_keys(Path(job.keys_file), job.table)
     with store_errors(job.store.uri, job.table):
         table = load_existing_table(session, job.store, job.table)
         under_way = tuple(sorted(name for name in reference_names(table) if name.startswith(RUN_PREFIX)))
@@ -136,40 +118,36 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
             verify_published(session, job.store, record)
         left = tries_with_leftovers(session, load_existing_table(session, job.store, job.table))
     seconds = round(time.monotonic() - started, 3)
-    return replace(result, keys=len(texts), under_way=under_way, left=left, seconds=seconds)
+    return replace(result, under_way=under_way, left=left, seconds=seconds)
 
 
-def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: set[str]) -> DataFrame:
-    """The keys as values of the column's type, each once."""
+def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: frozenset[str]) -> StoredKeys:
     names = [str(column.name()) for column in table.schema().columns()]
     if job.column not in names or job.column == AS_OF_COLUMN:
         raise MissingColumn(job.table, f"table {job.table} in the store", (job.column,), tuple(names))
     current = session.table(quoted(job.store.identifier(job.table)))
-    type_name = current.schema[job.column].dataType.simpleString()
-    keys = session.createDataFrame([(text,) for text in sorted(texts)], f"`{KEY}` string")
-    cast = keys.select(sf.col(f"`{KEY}`").try_cast(type_name).alias(KEY))
-    if wrong := cast.where(sf.col(f"`{KEY}`").isNull()).count():
-        raise KeysOfAnotherType(job.table, job.column, type_name, wrong)
-    return cast.distinct()
+    return stored_keys(session, job.table, job.column, current.schema[job.column].dataType, texts)
 
 
 class _Forgetting:
     """What was found and written so far: a commit that meets another writer begins again with it."""
 
-    def __init__(self, session: SparkSession, job: ForgetJob, keys: DataFrame, at: str) -> None:
+    def __init__(self, session: SparkSession, job: ForgetJob, keys: StoredKeys, at: str) -> None:
         self.session = session
         self.job = job
         self.keys = keys
         self.at = at
         self.found: dict[Files, int] = {}
+        self.matched: set[int] = set()
         self.written: dict[Files, Rewritten] = {}
         self.last_removal: str | None = None
 
     def try_once(self) -> ForgetResult:
         """Look at what all branches and tags hold now, write what is not written yet, commit."""
         table = load_existing_table(self.session, self.job.store, self.job.table)
-        is_interval = properties_of(table).get(HISTORY) == "interval"
-        if (last_removal := properties_of(table).get(LAST_REMOVAL, "")) != self.last_removal:
+        properties = properties_of(table)
+        is_interval = properties.get(HISTORY) == "interval"
+        if (last_removal := properties.get(LAST_REMOVAL, "")) != self.last_removal:
             # Another command may be deleting what was written before: it takes it for that of a killed one.
             self.delete_written(table)
             self.written.clear()
@@ -191,10 +169,23 @@ class _Forgetting:
                 if unit.key not in self.written:
                     self.written[unit.key] = self._rewrite(table, unit)
         moving = {head: names for head, names in moving.items() if names}
-        dates = self._commit(table, moving, affected, dropped) if affected else ()
+        seen = self._seen(table, affected, is_interval=is_interval) if affected else None
+        dates = self._commit(table, moving, affected, dropped, seen) if seen is not None else ()
         kept = sorted(name for names in moving.values() for name in names if name.startswith(KEPT_PREFIX))
         return ForgetResult(
-            self.job.table, 0, self.at, dates, tuple(sorted(moving)), tuple(kept), tuple(sorted(dropped)), (), 0.0
+            table=self.job.table,
+            keys=self.keys.count,
+            at=self.at,
+            dates=dates,
+            snapshots=tuple(sorted(moving)),
+            kept=tuple(kept),
+            dropped=tuple(sorted(dropped)),
+            under_way=(),
+            seconds=0.0,
+            matched=len(self.matched),
+            blank=self.keys.blank,
+            seen=seen,
+            before=tuple(one for one in forgettings(properties).done if one.column == self.job.column),
         )
 
     def delete_written(self, table: Any) -> None:
@@ -212,8 +203,8 @@ class _Forgetting:
         return reader.table(quoted(self.job.store.identifier(self.job.table)))
 
     def _of_keys(self, rows: DataFrame, how: str) -> DataFrame:
-        same = rows[quoted_name(self.job.column)] == self.keys[f"`{KEY}`"]
-        return rows.join(sf.broadcast(self.keys), same, how)
+        keys = self.keys.frame
+        return rows.join(sf.broadcast(keys), rows[quoted_name(self.job.column)] == keys[f"`{KEY}`"], how)
 
     def _count(self, table: Any, head: int, units: list[Unit]) -> None:
         """Count the rows to forget in the parts of a snapshot that no other one showed yet."""
@@ -225,8 +216,11 @@ class _Forgetting:
         label = sf.lit("")
         if AS_OF_COLUMN in rows.columns:
             rows, label = rows.where(sf.col(AS_OF_COLUMN).isin([unit.label for unit in new])), sf.col(AS_OF_COLUMN)
-        matching = self._of_keys(rows, "left_semi").groupBy(label.alias("label")).count()
-        counts = {row["label"]: int(row["count"]) for row in matching.collect()}
+        matching = self._of_keys(rows, "inner").select(label.alias("label"), sf.col(f"`{NUMBER}`").alias("key"))
+        grouped = matching.groupingSets([["label"], ["key"]], "label", "key").agg(sf.count(sf.lit(1)).alias("rows"))
+        counted = grouped.collect()
+        counts = {row["label"]: int(row["rows"]) for row in counted if row["key"] is None}
+        self.matched |= {int(row["key"]) for row in counted if row["key"] is not None}
         self.found |= {unit.key: counts.get(unit.label or "", 0) for unit in new}
 
     def _rewrite(self, table: Any, unit: Unit) -> Rewritten:
@@ -243,8 +237,20 @@ class _Forgetting:
         in_memory = verify_in_memory(self.session, self.job.store, self.job.table, unit.label or "this state", paths)
         return Rewritten(tuple(files), int(summed["rows"]), digest_text(summed), in_memory)
 
+    def _seen(self, table: Any, affected: dict[int, list[Unit]], *, is_interval: bool) -> Forgetting:
+        """All that trainings may have read with such rows in it."""
+        of_dates = {record.as_of for record, _ in _published(table, affected)}
+        labels = {unit.label for units in affected.values() for unit in units if unit.label is not None}
+        states = () if is_interval else ids_of_states(properties_of(table), affected)
+        return Forgetting(self.at, self.job.by, self.job.column, tuple(sorted(of_dates | labels)), states)
+
     def _commit(
-        self, table: Any, moving: dict[int, list[str]], affected: dict[int, list[Unit]], dropped: list[str]
+        self,
+        table: Any,
+        moving: dict[int, list[str]],
+        affected: dict[int, list[Unit]],
+        dropped: list[str],
+        seen: Forgetting,
     ) -> tuple[ForgottenDate, ...]:
         """Move every branch and tag and write the records, in one commit or not at all.
 
@@ -270,6 +276,7 @@ class _Forgetting:
             dates.append(ForgottenDate(record.as_of, self.found[unit.key], changed.rows))
             properties.set(record.property_name, to_json(changed))
         replaced = replaced_snapshots(properties_of(table)) | moved
+        properties.set(FORGETTINGS, to_json(forgettings(properties_of(table)).and_then(seen)))
         properties.set(REPLACED, json.dumps({str(old): new for old, new in sorted(replaced.items())}))
         properties.commit()
         end(self.session, table, base, transaction, base.schema())

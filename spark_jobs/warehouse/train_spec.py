@@ -9,6 +9,8 @@ from warehouse.run_spec import RunSpec
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 
+KEPT_PREFIX = "keep_"
+"""Of tags that keep what a training read, for as long as the tag is there: ``keep_<training>_<as-of>``."""
 InputMode = Literal["window", "all", "latest", "at_or_before"]
 
 

@@ -9,9 +9,12 @@ import pytest
 import warehouse.forgetting
 from warehouse.capture_failures import MissingColumn
 from warehouse.clean_spec import CleanJob, Removal
+from warehouse.expiry import expire_before
 from warehouse.failures import PermanentError
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
-from warehouse.forgetting import KeysOfAnotherType, NoKeys, forget
+from warehouse.forgetting import forget
+from warehouse.forgotten import Forgetting
+from warehouse.forgotten_keys import KeysOfAnotherType, NoKeys
 from warehouse.iceberg_api import branch_head, load_existing_table
 from warehouse.reading import ForgottenRows, read_again, read_as_of, read_input
 from warehouse.store_cleaning import clean_store
@@ -62,6 +65,7 @@ def test_intervals(tmpfs_runs: Runs, tmp_path: Path) -> None:
     result = forget_ids(runs, tmp_path, [3, 4, 12, 999, 3])
     assert (result.keys, result.dates) == (4, (ForgottenDate(DAYS[0], 2, 8), ForgottenDate(DAYS[1], 1, 9)))
     assert result.kept == ("keep_late_2",) and set(result.under_way) == under_way
+    assert (result.matched, result.seen) == (3, Forgetting(result.at, "officer", "id", (DAYS[0], DAYS[1])))
     assert everywhere(runs) == set(range(30)) - {3, 4, 12}
     assert runs.references() == {"main", "keep_late_2"}
     assert runs.data_files() == runs.live_files()  # memory is free at once
@@ -75,7 +79,8 @@ def test_intervals(tmpfs_runs: Runs, tmp_path: Path) -> None:
         rows = read_again(runs.session, runs.store, read, trained_at="2013-07-01T00:00:00Z")
     assert {row.id for row in rows.collect()} == set(range(20)) - {3, 4, 12}
     # Once more finds nothing, and a second time after that adds its own note.
-    assert forget_ids(runs, tmp_path, [3, 4, 12]).dates == ()
+    again = forget_ids(runs, tmp_path, [3, 4, 12])
+    assert (again.dates, again.matched, again.seen, again.before) == ((), 0, None, (result.seen,))
     assert forget_ids(runs, tmp_path, ["note 5"], "note").dates == (ForgottenDate(DAYS[0], 1, 7),)
     assert [note.rows for note in runs.records()[DAYS[0]].forgotten] == [2, 1]
     rows = read_again(runs.session, runs.store, read, trained_at="2013-07-01T00:00:00Z")
@@ -101,6 +106,25 @@ def test_whole_states(tmpfs_runs: Runs, tmp_path: Path) -> None:
     assert everywhere(runs) == set() == runs.data_files()
 
 
+def test_a_state_that_only_a_training_keeps(tmpfs_runs: Runs, tmp_path: Path) -> None:
+    tmpfs_runs.events(DAYS[:1])
+    runs, table = tmpfs_runs, tmpfs_runs.table(mode="current")
+    runs.publish(table, DAYS[0], grace=0)
+    _, read = read_input(runs.session, runs.store, InputSpec("events", "latest"), DAYS[0], keep_as="keep_churn_1")
+    runs.database.run("DELETE FROM events WHERE id IN (3, 4)")
+    runs.publish(table, DAYS[1], grace=0)
+    # The date that was read has ended, and so has its label.
+    ended = expire_before(runs.session, runs.store, "events", f"{DAYS[1]}T00:00:00Z", grace_seconds=0, by="me")
+    assert (ended.ended, ended.kept) == ((DAYS[0],), ("keep_churn_1",)) and ended.kept_bytes > 0
+    for key in (3, 4):
+        result = forget_ids(runs, tmp_path, [key])
+        assert result.seen is not None and result.dates == result.seen.dates == ()
+        # The second time, too, though the kept state has another id since the first.
+        assert read.iceberg_snapshot_id in result.seen.states
+        assert (result.kept, result.matched) == (("keep_churn_1",), 1)
+        assert key not in everywhere(runs)
+
+
 def test_an_end_at_any_point_leaves_all_or_nothing(
     tmpfs_runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +145,10 @@ def test_an_end_at_any_point_leaves_all_or_nothing(
         patch.setattr(warehouse.forgetting, "_free", die)
         forget_ids(runs, tmp_path, [3])
     assert 3 not in everywhere(runs) and runs.data_files() > runs.live_files()
-    assert forget_ids(runs, tmp_path, [3]).dates == () and runs.data_files() == runs.live_files()
+    again = forget_ids(runs, tmp_path, [3])
+    assert again.dates == () and runs.data_files() == runs.live_files()
+    (before,) = again.before
+    assert before.dates == (DAYS[0],), "of which the one that was killed could tell nobody"
     assert len(runs.records()[DAYS[0]].forgotten) == 1
 
 
@@ -190,16 +217,22 @@ def test_one_that_lives_while_another_takes_its_files_for_those_of_a_killed_one(
     assert everywhere(runs) == set(range(10)) - {3} and runs.data_files() == runs.live_files()
 
 
-@pytest.mark.parametrize(
-    ("column", "keys", "failure"),
-    [("id", [], NoKeys), ("id", ["12x", "7"], KeysOfAnotherType), ("ide", [7], MissingColumn)],
-)
-def test_what_cannot_be_forgotten(
-    tmpfs_runs: Runs, tmp_path: Path, column: str, keys: list[object], failure: type[PermanentError]
-) -> None:
+def test_what_cannot_be_forgotten(tmpfs_runs: Runs, tmp_path: Path) -> None:
     tmpfs_runs.events(DAYS[:1])
     tmpfs_runs.publish(tmpfs_runs.table(), DAYS[0])
-    with pytest.raises(failure) as refused:
-        forget_ids(tmpfs_runs, tmp_path, keys, column)
-    assert "12x" not in str(refused.value)
+    refused: list[tuple[str, list[object], type[PermanentError]]] = [
+        ("id", [], NoKeys),
+        ("id", ["12x", "7"], KeysOfAnotherType),
+        ("ide", [7], MissingColumn),
+        ("amount", ["0.249"], KeysOfAnotherType),  # 0.25 as a decimal(12,2), which id 1 has
+        ("at", ["2013"], KeysOfAnotherType),
+    ]
+    for column, keys, failure in refused:
+        with pytest.raises(failure) as error:
+            forget_ids(tmpfs_runs, tmp_path, keys, column)
+        assert not any(str(key) in str(error.value) for key in keys if key != 7), "no message shows a key"
     assert tmpfs_runs.records()[DAYS[0]].rows == 10
+    # A number may be written in another way, and a text with a blank is another text.
+    assert [date.rows for date in forget_ids(tmpfs_runs, tmp_path, ["0.250", "0.5", "0.50"], "amount").dates] == [2]
+    result = forget_ids(tmpfs_runs, tmp_path, ["note 5 ", "note 6"], "note")
+    assert (result.keys, result.matched, result.blank) == (2, 1, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from logical_warehouse import store_contents
+from logical_warehouse import expiring, store_contents
 from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
 from logical_warehouse.promises import Promises
@@ -18,17 +18,19 @@ from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
 from logical_warehouse.stored_tables import read_stored_table
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+from warehouse.expire_spec import Ending, ExpireResult
 from warehouse.expiry import expire_before, free_unreferenced
 from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
-from warehouse.reading import read_as_of
+from warehouse.reading import read_as_of, read_input
 from warehouse.records import RETAINED_FROM
 from warehouse.spec_json import to_json
 from warehouse.store_directory import prepare_store
 from warehouse.store_failures import FileIncomplete
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import RetentionSpec
+from warehouse.train_spec import InputSpec
 
 from local_stack.alluxio import Alluxio
 from local_stack.jars import ensure_jars
@@ -129,18 +131,23 @@ def test_the_oldest_states_are_ended_by_hand_and_the_newest_stays(tmpfs_runs: Ru
     runs.events(DAYS)
     for day in DAYS[:2]:
         runs.publish(runs.table(mode="current"), day, grace=0)
-    ended = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0, by="me")
-    assert ended == (DAYS[0],) and list(runs.records()) == [DAYS[1]]
+    read_input(runs.session, runs.store, InputSpec("events", "latest"), DAYS[1], keep_as="keep_newest")
+    result = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0, by="me")
+    assert result == ExpireResult((DAYS[0],)) and list(runs.records()) == [DAYS[1]]
     assert runs.ids() == list(range(30)) and runs.data_files() == runs.live_files()
 
 
 def test_the_oldest_intervals_are_ended_by_a_command(
-    tmpfs_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmpfs_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = tmpfs_runs
     runs.events(DAYS)
     for day in DAYS:
         runs.publish(runs.table(), day, grace=0)
+    size = runs.records()[DAYS[0]].bytes
+    read_input(runs.session, runs.store, InputSpec("events", "window", 1), DAYS[0], keep_as="keep_churn_1")
+    told: list[Ending] = []
+    monkeypatch.setattr(expiring, "note_endings", lambda uri, table, endings: told.extend(endings))
     manifest = tmp_path / "m.yaml"
     manifest.write_text(
         "version: 1\nsources: {shop: {connection: shop, budget: 3}}\n"
@@ -154,12 +161,13 @@ def test_the_oldest_intervals_are_ended_by_a_command(
     assert "events: 1 as-of date(s), 2013-06-01, " in capsys.readouterr().out
     assert list(runs.records()) == DAYS, "nothing without --yes"
     assert main([*command, "--yes"]) == 0
-    assert "events: ended 1 as-of date(s); their memory is freed now" in capsys.readouterr().out
+    kept = f"freed now, but for {size:,} bytes that trainings keep as their inputs (keep_churn_1)"
+    assert f"events: ended 1 as-of date(s); their memory is {kept}" in capsys.readouterr().out
     assert list(runs.records()) == DAYS[1:] and runs.ids() == list(range(10, 30))
     stored = read_stored_table(LocalFiles(), path_in(f"{runs.store.uri}/{runs.store.namespace}"), "events")
     assert stored is not None
     (ending,) = stored.ended_by_hand.endings
-    assert (ending.by, ending.first, ending.last) == ("officer", DAYS[0], DAYS[0])
+    assert (ending.by, ending.first, ending.last) == ("officer", DAYS[0], DAYS[0]) and told == [ending]
     assert runs.data_files() == runs.live_files()
     table = load_existing_table(runs.session, runs.store, "events")
     assert properties_of(table)[RETAINED_FROM] == f"{DAYS[1]}T00:00:00Z", "so that the monitor takes none for lost"

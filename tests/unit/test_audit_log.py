@@ -46,7 +46,18 @@ def test_readers_of_one_date() -> None:
     assert [one.user for one in readers(lines, FOLDER, "/data/")] == ["ana", "mallory", "aron"]
 
 
-def test_older_parts_come_first(tmp_path: Path) -> None:
+def test_parts_may_come_in_any_order() -> None:
+    """As with Log4j 1, whose newest older part has the number 1."""
+    path = f"{FOLDER}/data/f"
+    parts = [line(3, "ana,", path), line(4, "ana,", path), line(1, "ana,", path), line(2, "aron,", path)]
+    (ana, aron) = readers([*parts, line(5, "aron,", path)], FOLDER)
+    assert [(one.user, one.first[17:19], one.last[17:19]) for one in (ana, aron)] == [
+        ("ana", "01", "04"),
+        ("aron", "02", "05"),
+    ]
+
+
+def test_older_parts_are_read_too(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
     for name, text in (("audit.log", "4\n"), ("audit.log.10", "3\n"), ("audit.log.2", "2\n"), ("audit.log.1", "1\n")):
         (tmp_path / name).write_text(text)

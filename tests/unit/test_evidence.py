@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,27 @@ from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEv
 from logical_warehouse.audit_log import Reader
 from logical_warehouse.cli import main
 from logical_warehouse.evidence import Evidence, StoredNow, gather, lines
-from logical_warehouse.forgetting import ended_line, result_lines, under_way_line
-from logical_warehouse.manifest import Manifest, load_manifest
+from logical_warehouse.forgetting import TrainedOn, ended_line, result_lines, trained_on, under_way_line
+from logical_warehouse.losses import Published, publications
+from logical_warehouse.manifest import Manifest, Retention, load_manifest
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
 from warehouse.access_spec import AccessSpec
 from warehouse.clean_spec import CleanResult
 from warehouse.expire_spec import ENDED_BY_HAND, MOST_ENDINGS, EndedByHand, Ending
 from warehouse.forget_spec import ForgetResult, ForgottenDate
-from warehouse.forgotten import Forgotten
+from warehouse.forgotten import (
+    FORGETTINGS,
+    MOST_FORGETTINGS,
+    REPLACED,
+    Forgetting,
+    Forgettings,
+    Forgotten,
+    forgettings,
+    ids_of_states,
+)
 from warehouse.lost_marks import LostMark, LostMarks
+from warehouse.retention import RETAINED_FROM
 from warehouse.run_spec import RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
@@ -89,6 +101,25 @@ def said(found: Evidence) -> dict[str, list[str]]:
     return by_name
 
 
+def known(*published: SnapshotRecord, expired_at: str = "", **others: Any) -> AirflowHistory:
+    """What Airflow knows of snapshots that were published a minute after their record says, the oldest first.
+
+    :param expired_at: when a run of another date ended the day by retention.
+    """
+    events = [(one.as_of, dataclasses.asdict(one)) for one in published]
+    ended: tuple[Ended, ...] = ()
+    if expired_at:
+        ending = dataclasses.replace(record(), as_of="2013-06-30", published_at=expired_at)
+        events.append((ending.as_of, dataclasses.asdict(ending) | {"expired": [DAY]}))
+        ended = (Ended(expired_at, "snapshot_orders", "r90"),)
+    return AirflowHistory(
+        tuple(PublishedEvent(one.published_at, "snapshot_orders", "r", one) for one in published),
+        ended,
+        publications(reversed(events)),
+        **others,
+    )
+
+
 def test_a_published_snapshot(manifest: Manifest, store: Path) -> None:
     published = record(
         rows=10, source_rows=10, validate="rows", fingerprint="abc", digest="d1",
@@ -97,8 +128,7 @@ def test_a_published_snapshot(manifest: Manifest, store: Path) -> None:
     write_table(store, published)
     model = write_model(store, "churn", DAY, "r7", DAY)
     write_model(store, "churn", "2013-06-05", "r8", "2013-06-05")
-    event = PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", published)
-    found = gather(manifest, "orders", DAY, AirflowHistory(events=(event,)))
+    found = gather(manifest, "orders", DAY, known(published))
     assert (found.state, found.record) == ("published", published)
     text = said(found)
     assert text["snapshot"] == ["orders as of 2013-06-01: published"]
@@ -151,21 +181,73 @@ def test_one_that_retention_ended(manifest: Manifest, store: Path) -> None:
     assert ended_in(to_json(result), "orders", DAY) and not ended_in(to_json(result), "clients", DAY)
     assert not ended_in("not JSON", "orders", DAY) and not ended_in(None, "orders", DAY)
     trained = TrainResult("churn", DAY, {}, (InputRead("orders", "window", (DAY,), 5, 10),), "m", 1.0)
-    history = AirflowHistory(
-        (PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", old),),
-        (Ended("2013-09-01T00:00:00Z", "snapshot_orders", "r90"),),
-        (("r7", to_json(trained)), ("r8", "nonsense")),
+    history = known(
+        old,
+        expired_at="2013-09-01T00:00:00Z",
+        training_results=(("r7", to_json(trained)), ("r8", "nonsense")),
     )
     found = gather(manifest, "orders", DAY, history)
     assert (found.state, found.record) == ("expired", old)
     text = said(found)
     assert text["expired"] == ["at 2013-09-01T00:00:00Z by retention, in snapshot_orders, run r90"]
-    assert text["published"] == ["at 2013-06-02T01:01:00Z by snapshot_orders, run r"]
+    assert text["published"] == ["at 2013-06-02T00:00:00Z by snapshot_orders, run r"]
     assert text["equal to the source"] == ["in the number of rows (validate: count)"]
     assert text["read by training"] == ["churn as of 2013-06-01, run r7: its model is not in the store (any more)"]
     assert said(gather(manifest, "orders", DAY, dataclasses.replace(history, ended=())))["expired"] == [
-        "when is not known: Airflow no longer has the run, or its table was removed"
+        "when is not known: by retention or by hand, of which no run or note is left"
     ]
+
+
+def test_one_that_is_away_and_that_nobody_has_ended_is_lost(manifest: Manifest, store: Path) -> None:
+    """As after Alluxio's journal is gone, and before the monitor looks, if it is not paused."""
+    text = said(gather(manifest, "orders", DAY, known(record())))
+    assert text["snapshot"] == ["orders as of 2013-06-01: lost"] and "expired" not in text
+    assert text["lost"] == [
+        "the store does not have it, and nothing says that it was ended; the monitor has not said so yet"
+    ]
+    # It had been ended, and was published anew since.
+    anew = dataclasses.replace(record(), published_at="2013-10-01T00:00:00Z")
+    ended = known(record(), expired_at="2013-09-01T00:00:00Z")
+    found = dataclasses.replace(known(anew), ended=ended.ended)
+    assert gather(manifest, "orders", DAY, found).state == "lost"
+    # The table's own mark says that its older dates were ended.
+    write_version(store, 1, **{RETAINED_FROM: "2013-06-02T00:00:00Z"})
+    found = dataclasses.replace(known(anew), ended=ended.ended)
+    text = said(gather(manifest, "orders", DAY, found))
+    assert text["snapshot"] == ["orders as of 2013-06-01: expired"]
+    assert text["expired"] == [
+        "at 2013-09-01T00:00:00Z by retention, in snapshot_orders, run r90",
+        "when is not known: by retention or by hand, of which no run or note is left",
+    ]
+
+
+def test_one_whose_retention_is_over(manifest: Manifest, store: Path) -> None:
+    newer = dataclasses.replace(record(), as_of="2013-06-02", start="2013-06-02T00:00:00Z")
+    write_table(store, newer)
+    retention = Retention(keep=1)
+    tables = {"orders": dataclasses.replace(manifest.tables["orders"], retention=retention)}
+    history = known(record(), newer)
+    assert gather(manifest, "orders", DAY, history).state == "lost"
+    assert gather(dataclasses.replace(manifest, tables=tables), "orders", DAY, history).state == "expired"
+
+
+def test_one_of_which_files_are_not_in_memory(manifest: Manifest, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(store, record())
+    (store / "snapshots" / "orders" / "data").touch()
+    found = LocalFiles().in_memory
+    lost = str(store / "snapshots" / "orders" / "data")
+    monkeypatch.setattr(LocalFiles, "in_memory", lambda files, path: {one: one != lost for one in found(path)})
+    text = said(gather(manifest, "orders", DAY, known(record())))
+    assert text["snapshot"] == ["orders as of 2013-06-01: lost"]
+    assert text["lost"] == ["files of it are not in memory any more; the monitor has not said so yet"]
+    (store / "snapshots" / "orders" / "metadata" / "v1.metadata.json").write_text("{")
+    (damaged,) = said(gather(manifest, "orders", DAY, known(record())))["lost"]
+    assert damaged.startswith("the metadata of its table are damaged (")
+
+
+def test_one_of_whose_events_this_version_can_read_none(manifest: Manifest) -> None:
+    history = AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", None),))
+    assert gather(manifest, "orders", DAY, history).state == "not known"
 
 
 def write_mark(store: Path, published_at: str) -> None:
@@ -176,21 +258,21 @@ def write_mark(store: Path, published_at: str) -> None:
 
 
 def test_one_that_the_store_has_lost(manifest: Manifest, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))
+    history = known(record())
     write_mark(store, record().published_at)
     said_by_monitor = ["noticed at 2013-06-05T00:15:00Z: a run of snapshot_orders captures it again"]
-    text = said(gather(manifest, "orders", DAY, known))
+    text = said(gather(manifest, "orders", DAY, history))
     assert text["snapshot"] == ["orders as of 2013-06-01: lost"] and text["lost"] == said_by_monitor
     assert "expired" not in text
     # Listed still, and its data lost; then published anew, before the monitor looks again.
     write_table(store, record())
-    assert said(gather(manifest, "orders", DAY, known))["lost"] == said_by_monitor
+    assert said(gather(manifest, "orders", DAY, history))["lost"] == said_by_monitor
     write_version(store, 2, dataclasses.replace(record(), published_at="2013-06-05T00:20:00Z"))
-    assert gather(manifest, "orders", DAY, known).state == "published"
+    assert gather(manifest, "orders", DAY, history).state == "published"
 
     found = LocalFiles().in_memory
     monkeypatch.setattr(LocalFiles, "in_memory", lambda files, path: dict.fromkeys(found(path), False))
-    text = said(gather(manifest, "orders", DAY, known))
+    text = said(gather(manifest, "orders", DAY, history))
     assert text["snapshot"] == ["orders as of 2013-06-01: lost"]
     assert text["lost"] == ["the metadata of its table are not in memory any more; the monitor has not said so yet"]
 
@@ -207,11 +289,19 @@ def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
     endings = endings.and_then(Ending("2014-01-01T00:00:00Z", "officer", "2013-05-01", DAY))
     assert len(endings.endings) == MOST_ENDINGS
     write_version(store, 1, **{ENDED_BY_HAND: to_json(endings)})
-    known = AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))
-    text = said(gather(manifest, "orders", DAY, known))
+    history = known(record())
+    text = said(gather(manifest, "orders", DAY, history))
     assert text["snapshot"] == ["orders as of 2013-06-01: expired"]
-    assert text["expired"] == ["at 2014-01-01T00:00:00Z by hand, as officer asked (expire)"]
-    assert gather(manifest, "orders", "2013-06-02", known).ended_by_hand == ()
+    by_hand = ["at 2014-01-01T00:00:00Z by hand, as officer asked (expire)"]
+    assert text["expired"] == by_hand
+    assert gather(manifest, "orders", "2013-06-02", history).ended_by_hand == ()
+    later = known(dataclasses.replace(record(), published_at="2014-02-01T00:00:00Z"))
+    assert gather(manifest, "orders", DAY, later).ended_by_hand == (), "it was not there yet"
+    # The table is gone, and what Airflow was told is left.
+    shutil.rmtree(store)
+    told = Published(history.published.newest, by_hand=endings.endings[-1:])
+    text = said(gather(manifest, "orders", DAY, dataclasses.replace(history, published=told)))
+    assert text["snapshot"] == ["orders as of 2013-06-01: expired"] and text["expired"] == by_hand
 
 
 def test_one_that_never_was(manifest: Manifest) -> None:
@@ -251,15 +341,17 @@ def test_each_training_run_is_named_once(manifest: Manifest, store: Path) -> Non
     )
     assert [(model.run_id, model.path) for model in models] == [("r7", f"file://{folder}"), ("r9", None)]
     assert that_read(models, [DAY]) == models and that_read(models, ["2013-06-02"]) == ()
+    assert that_read(models, [], [5]) == models and that_read(models, [], [10]) == ()
     assert models_in_store(manifest, "clients") == []
 
 
 def test_what_forgetting_says() -> None:
+    churn = TrainedModel("churn", DAY, "r7", (DAY,), None)
     result = ForgetResult(
-        "orders", 3, "2014-01-01T00:00:00Z", (ForgottenDate(DAY, 2, 8),), (5,), ("keep_churn_2013-06-01",),
-        ("retired_4",), ("run_x_try1",), 1.5,
+        "orders", 3, FORGOTTEN_AT, (ForgottenDate(DAY, 2, 8),), (5,), ("keep_churn_2013-06-01",),
+        ("retired_4",), ("run_x_try1",), 1.5, matched=3, seen=seen(DAY),
     )  # fmt: skip
-    assert result_lines(result, (TrainedModel("churn", DAY, "r7", (DAY,), None),)) == [
+    assert result_lines(result, trained_on(result, [churn])) == [
         "orders: 2 rows of 3 keys forgotten at 2014-01-01T00:00:00Z, 1.5 s",
         "  as of 2013-06-01: 2 rows gone, 8 left",
         "  also from the kept inputs of trainings: keep_churn_2013-06-01",
@@ -271,8 +363,65 @@ def test_what_forgetting_says() -> None:
     assert ended_line("orders", ["run_y_try2"], CleanResult((), 3, 4_000)).endswith(
         "(run_y_try2): 3 file(s), 4,000 bytes"
     )
-    (nothing,) = result_lines(dataclasses.replace(result, dates=()), ())
-    assert nothing.startswith("orders: no published snapshot has a row of the 3 keys")
+    assert result_lines(result, trained_on(result, []))[-1] == "no model is known that was trained on these dates"
+
+
+FORGOTTEN_AT = "2014-01-01T00:00:00Z"
+NOTHING = ForgetResult("orders", 3, FORGOTTEN_AT, (), (), (), (), (), 1.5)
+
+
+def seen(*dates: str, states: tuple[int, ...] = (), at: str = FORGOTTEN_AT) -> Forgetting:
+    return Forgetting(at, "officer", "id", dates, states)
+
+
+def test_forgetting_rows_that_only_a_kept_input_had_tells_of_its_model() -> None:
+    churn = TrainedModel("churn", DAY, "r7", (DAY,), None, (7,))
+    other = TrainedModel("churn", "2013-06-02", "r8", ("2013-06-02",), None, (8,))
+    kept = dataclasses.replace(NOTHING, snapshots=(5,), kept=("keep_churn_2013-06-01",), matched=1, seen=seen(DAY))
+    assert result_lines(kept, trained_on(kept, [churn, other])) == [
+        "orders: rows of 3 keys forgotten at 2014-01-01T00:00:00Z, 1.5 s",
+        "  no published snapshot had any",
+        "  as of 2013-06-01: no published row, but some that were kept, replaced or not published yet",
+        "  also from the kept inputs of trainings: keep_churn_2013-06-01",
+        "2 of the 3 keys had no row; a key must be written exactly as stored, masked where its column is",
+        "models trained on these dates:",
+        "  churn as of 2013-06-01, run r7: not in the store (any more)",
+    ]
+    # A whole state has no date by itself, once that was ended or published anew.
+    kept = dataclasses.replace(kept, seen=seen(states=(6, 7)))
+    assert trained_on(kept, [churn, other]).models == (churn,)
+    assert result_lines(kept, trained_on(kept, [churn, other]))[-2] == "models trained on these states:"
+
+
+def test_forgetting_what_is_gone_tells_of_the_models_of_the_times_before() -> None:
+    (nothing, missed) = result_lines(NOTHING, trained_on(NOTHING, []))
+    assert nothing == (
+        "orders: nothing in the store has a row of the 3 keys, no published snapshot, kept input or replaced state"
+    )
+    assert missed.startswith("3 of the 3 keys had no row")
+    churn = TrainedModel("churn", DAY, "r7", (DAY,), None)
+    again = dataclasses.replace(NOTHING, blank=1, before=(seen("2013-05-31", at="2013"), seen(DAY)))
+    assert trained_on(again, [churn]) == TrainedOn((), (churn,))
+    assert result_lines(again, trained_on(again, [churn]))[2:] == [
+        "1 of the keys begin or end with a blank, which was taken for a part of them",
+        "models trained on what rows were forgotten of by 'id' before, at 2014-01-01T00:00:00Z as officer asked, "
+        "at 2013 as officer asked; whether by these keys is not known:",
+        "  churn as of 2013-06-01, run r7: not in the store (any more)",
+    ]
+    # Named once.
+    both = dataclasses.replace(again, seen=seen(DAY))
+    assert trained_on(both, [churn]) == TrainedOn((churn,), ())
+
+
+def test_what_a_table_keeps_of_forgetting() -> None:
+    assert forgettings({}) == Forgettings(())
+    many = Forgettings(())
+    for number in range(MOST_FORGETTINGS + 1):
+        many = many.and_then(seen(DAY, at=str(number)))
+    assert [one.at for one in many.done] == [str(number) for number in range(1, MOST_FORGETTINGS + 1)]
+    properties = {FORGETTINGS: to_json(many), REPLACED: json.dumps({"1": 2, "2": 3, "7": 8})}
+    assert forgettings(properties) == many
+    assert ids_of_states(properties, [3, 9]) == (1, 2, 3, 9), "a training may have read it before rows were forgotten"
 
 
 def test_forget_removes_what_ended_runs_left_and_names_those_under_way(
@@ -280,8 +429,8 @@ def test_forget_removes_what_ended_runs_left_and_names_those_under_way(
 ) -> None:
     dead, alive, branch = (RunSpec("snapshot_orders", run, 1) for run in ("dead", "alive", "not validated"))
     result = ForgetResult(
-        "orders", 1, "2014-01-01T00:00:00Z", (ForgottenDate(DAY, 2, 8),), (5,), (), (branch.branch,),
-        (branch.branch, dead.branch), 1.5, (alive.branch, dead.branch),
+        "orders", 1, FORGOTTEN_AT, (ForgottenDate(DAY, 2, 8),), (5,), (), (branch.branch,),
+        (branch.branch, dead.branch), 1.5, (alive.branch, dead.branch), 1, seen=seen(DAY),
     )  # fmt: skip
     removed: list[tuple[str, ...]] = []
 
@@ -330,15 +479,21 @@ def test_the_command_reads_an_audit_log(
         "2013-06-02T10:00:00,000 succeeded=true\tallowed=true\tugi=ana,analysts (AUTH=SIMPLE)\tip=/127.0.0.1:1\t"
         f"cmd=getFileInfo\tsrc=/dev/shm/none/snapshots/orders/data/run_1f_try1/_as_of={DAY}/1.parquet\tdst=null\n"
     )
-    histories = {"orders": AirflowHistory((PublishedEvent("2013-06-02T01:01:00Z", "snapshot_orders", "r", record()),))}
+    histories = {"orders": known(record())}
     monkeypatch.setattr(evidence, "ask_airflow", lambda uri, table, *others: histories.pop(table, AirflowHistory()))
     arguments = ["evidence", "orders", DAY, "--audit-log", str(log), "--manifest", str(path)]
-    for code in (0, 1):  # of that interval; of a date that was never published, all files of the table
+    # Of that interval; of a date that was never published, or of a whole state, all files of the table.
+    for code, of_what in (
+        (0, ""),
+        (1, " for the table's files of all dates"),
+        (0, " for the table's files of all dates"),
+    ):
         assert main(arguments) == code
-        assert "ana: 1 requests, 2013-06-02T10:00:00,000 to 2013-06-02T10:00:00,000" in capsys.readouterr().out
-    histories["orders"] = AirflowHistory(
-        (PublishedEvent("", "snapshot_orders", "r", dataclasses.replace(record(), as_of="2013-06-02")),)
-    )
+        times = "2013-06-02T10:00:00,000 to 2013-06-02T10:00:00,000"
+        assert f"ana: 1 requests{of_what}, {times}" in capsys.readouterr().out
+        if code:
+            histories["orders"] = known(record(history="current"))
+    histories["orders"] = known(dataclasses.replace(record(), as_of="2013-06-02"))
     arguments[2] = "2013-06-02"
     assert main(arguments) == 0
     assert "nobody asked for its files" in capsys.readouterr().out

@@ -23,6 +23,7 @@ from logical_warehouse.losses import (
 )
 from logical_warehouse.manifest import Retention, load_manifest
 from logical_warehouse.plan import SnapshotPlan, make_plan
+from warehouse.expire_spec import ENDED_BY_HAND, Ending
 
 from tests.unit.records import snapshot_record
 
@@ -98,6 +99,21 @@ def test_a_date_that_was_ended_and_captured_again_can_be_lost() -> None:
     assert as_of(lost(published(*DAYS, expired=ended), held(*DAYS[:6]), Retention())) == [DAYS[6]]
     retained = held(*DAYS[1:], broken=(DAYS[0],), retained_from=f"{DAYS[1]}T00:00:00Z")
     assert as_of(lost(published(*DAYS), retained, Retention())) == [DAYS[0]]
+
+
+def test_what_was_ended_by_hand_is_not_lost_though_the_store_has_forgotten_of_it() -> None:
+    by_hand = Ending(f"{DAYS[4]}T18:00:00Z", "clerk", DAYS[0], DAYS[1])
+    again = event(DAYS[1], f"{DAYS[5]}T00:00:00Z")
+    said = publications(
+        [
+            again,
+            (None, {ENDED_BY_HAND: dataclasses.asdict(by_hand)}),
+            (None, {ENDED_BY_HAND: {"of": "another version"}}),
+            *(event(day, f"{day}T12:00:00Z") for day in reversed(DAYS[:3])),
+        ]
+    )
+    assert said.by_hand == (by_hand,)
+    assert as_of(lost(said, Held(), Retention())) == [DAYS[1], DAYS[2]], "one was published anew since"
 
 
 MANIFEST = """\
