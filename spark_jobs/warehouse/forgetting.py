@@ -38,12 +38,12 @@ from warehouse.stored_in_memory import verify_in_memory
 from warehouse.stored_rows import digest_columns, digest_text
 from warehouse.table_origin import HISTORY
 from warehouse.table_spec import RetentionSpec
+from warehouse.train_spec import KEPT_PREFIX
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-KEPT_PREFIX = "keep_"
 TEMPORARY = (RUN_PREFIX, RETIRED_PREFIX)
 OWN_PREFIX = "forgetting_"
 """Of branches that no commit ever shows."""

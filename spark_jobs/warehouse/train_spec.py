@@ -11,6 +11,9 @@ from warehouse.store_spec import StoreSpec
 
 InputMode = Literal["window", "all", "latest", "at_or_before"]
 
+KEPT_PREFIX = "keep_"
+"""Of the tags of Iceberg snapshots that trainings with ``keep_inputs`` have read."""
+
 
 @dataclass(frozen=True)
 class InputSpec:

@@ -27,7 +27,7 @@ from warehouse.reading import UnknownTable, read_again, read_input
 from warehouse.spec_json import from_json
 from warehouse.store_files import write_text
 from warehouse.store_spec import StoreSpec
-from warehouse.train_spec import InputRead, TrainJob, TrainResult
+from warehouse.train_spec import KEPT_PREFIX, InputRead, TrainJob, TrainResult
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _read_json(session: SparkSession, path: str) -> Any | None:
 
 
 def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFrame], tuple[InputRead, ...]]:
-    keep_as = f"keep_{job.training}_{job.as_of}" if job.keep_inputs else None
+    keep_as = f"{KEPT_PREFIX}{job.training}_{job.as_of}" if job.keep_inputs else None
     frames: dict[str, DataFrame] = {}
     reads: list[InputRead] = []
     for spec in job.inputs:
