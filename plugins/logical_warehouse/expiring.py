@@ -46,7 +46,7 @@ def _expire(arguments: argparse.Namespace) -> int:
         raise PermanentError(f"table {arguments.table}: {error}") from error
     stored = read_stored_table(store_files(plan.store), tables_path(plan.store), arguments.table)
     going = to_end(stored.records if stored is not None else (), start)
-    print(ending_line(arguments.table, going))
+    print(ending_line(arguments.table, going, plan.store.replication))
     if not going or not arguments.yes:
         return 0
     grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
@@ -68,10 +68,10 @@ def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord
     return [record for record in records[:-1] if record.start < start]
 
 
-def ending_line(table: str, going: Sequence[SnapshotRecord]) -> str:
-    """What would go, for people."""
+def ending_line(table: str, going: Sequence[SnapshotRecord], copies: int) -> str:
+    """What would go, for people; with the memory of all copies."""
     if not going:
         return f"{table}: no as-of date is that old; the newest one always stays"
     dates = going[0].as_of if len(going) == 1 else f"{going[0].as_of} to {going[-1].as_of}"
-    size = sum(record.bytes for record in going)
+    size = sum(record.bytes for record in going) * copies
     return f"{table}: {len(going)} as-of date(s), {dates}, {size:,} bytes; --yes ends them"

@@ -18,7 +18,7 @@ def test_what_goes_is_older_and_never_the_newest() -> None:
     assert to_end(DATES, "2013-06-02T00:00:00Z") == DATES[:1]
     assert to_end(DATES, "2014-01-01T00:00:00Z") == DATES[:2]
     assert to_end(DATES, "2013-06-01T00:00:00Z") == to_end([], "2014-01-01T00:00:00Z") == []
-    assert ending_line("flights", DATES[:2]) == (
-        "flights: 2 as-of date(s), 2013-06-01 to 2013-06-02, 3 bytes; --yes ends them"
+    assert ending_line("flights", DATES[:2], 2) == (
+        "flights: 2 as-of date(s), 2013-06-01 to 2013-06-02, 6 bytes; --yes ends them"
     )
-    assert ending_line("flights", []) == "flights: no as-of date is that old; the newest one always stays"
+    assert ending_line("flights", [], 1) == "flights: no as-of date is that old; the newest one always stays"
