@@ -247,13 +247,14 @@ def test_what_is_removed_before_the_first_table_is_written_counts_as_room(
     (dead,) = (path for path in runs.files("others") if path.endswith(".parquet"))
     job = replace(runs.snapshot_job([events, others], DAYS[2], run="mine8"), ended=(ended("dead8", DAYS[2]),))
 
+    reserve(runs, alluxio, promise_of(job))
     room = reserve(runs, alluxio, replace(promise_of(job), bytes=1))
     assert room.removed_first == pytest.approx(len(runs.files("others")[dead]), rel=0.01) and room.left_by_ended == 0
     too_big = replace(promise_of(job), run_id="big8", bytes=room.capacity + MIB)
     with pytest.raises(PermanentError) as refused:
         reserve(runs, alluxio, too_big)
     found = REFUSAL.fullmatch(str(refused.value))
-    assert found is not None, refused.value
+    assert found is not None, str(refused.value)
     needed, free, capacity, later, missing = map(float, found.group(1, 2, 3, 4, 5))
     assert needed == pytest.approx(capacity + 1, abs=0.1) and free <= later < capacity
     assert missing == pytest.approx(needed - later, abs=0.3)
