@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from warehouse.failures import PermanentError, RetryableError
@@ -40,10 +40,12 @@ def estimate(source_rows: int, source_bytes: int, records: Sequence[SnapshotReco
 
 @dataclass(frozen=True)
 class Expirable:
-    """A published snapshot that could make room. ``bytes``: of its data files."""
+    """A published snapshot whose end would make room. ``start``: of its interval. ``bytes``: of memory, that all copies
+    of its data files take."""
 
     table: str
     as_of: str
+    start: str
     bytes: int
 
 
@@ -57,9 +59,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Room:
-    """What a run needs, against what there is. All in bytes.
+    """What a run needs, against what there is. All in bytes of memory, with all copies.
 
-    ``largest``: the table that needs most. ``left_by_ended``: of what is used, what runs that ended left.
+    ``largest``: the table that needs most. ``removed_first``: of what is used, what killed tries left and the run
+    removes before it writes. ``left_by_ended``: what else runs that ended left.
     """
 
     needed: int
@@ -67,6 +70,7 @@ class Room:
     capacity: int
     largest: str
     others: tuple[Held, ...] = ()
+    removed_first: int = 0
     left_by_ended: int = 0
 
     @property
@@ -75,25 +79,23 @@ class Room:
         return sum(held.bytes for held in self.others)
 
     @property
+    def available(self) -> int:
+        """What is free when the run begins to write, but for what others write by then."""
+        return self.free + self.removed_first
+
+    @property
     def missing(self) -> int:
         """Positive where it does not fit."""
-        return self.needed + self.promised - self.free
+        return self.needed + self.promised - self.available
 
 
-def expirable(missing: int, records: Mapping[str, Sequence[SnapshotRecord]], mine: Collection[str]) -> list[Expirable]:
-    """Snapshots whose end would make room, the oldest first and no more than are needed: first of the run's own tables.
-
-    The newest of each table is not among them: it is what everybody reads.
-
-    :param records: of each table of the store, the oldest first.
-    """
+def expirable(missing: int, could_end: Sequence[Expirable], mine: Collection[str]) -> list[Expirable]:
+    """Of snapshots that could be ended the oldest, no more than are needed: first those of the run's own tables."""
     chosen: list[Expirable] = []
-    for tables in ([name for name in records if name in mine], [name for name in records if name not in mine]):
-        older = [record for name in tables for record in records[name][:-1]]
-        for record in sorted(older, key=lambda one: one.start):
-            if sum(one.bytes for one in chosen) >= missing:
-                return chosen
-            chosen.append(Expirable(record.table, record.as_of, record.bytes))
+    for one in sorted(could_end, key=lambda one: (one.table not in mine, one.start)):
+        if sum(before.bytes for before in chosen) >= missing:
+            break
+        chosen.append(one)
     return chosen
 
 
@@ -108,18 +110,25 @@ def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None
         return
     sentence = (
         f"{group} does not fit into the store: about {_mib(room.needed)} are needed (most by {room.largest}), "
-        f"{room.free / MIB:.1f} of {_mib(room.capacity)} are free{_promised(room)}, so {_mib(room.missing)} are missing"
+        f"{room.free / MIB:.1f} of {_mib(room.capacity)} are free{_removed_first(room)}{_promised(room)}, "
+        f"so {_mib(room.missing)} are missing"
     )
-    if room.needed <= room.free:
+    if room.needed <= room.available:
         raise RetryableError(f"{sentence}; it is tried again when those runs may have ended.")
     remedies = [_expiring(room, candidates)]
     if room.left_by_ended:
         remedies.append(
-            f"`python -m logical_warehouse clean-store --yes` frees up to {_mib(room.left_by_ended)} that ended runs "
-            "left"
+            f"`python -m logical_warehouse clean-store` lists up to {_mib(room.left_by_ended)} that ended runs left, "
+            "and can free them"
         )
     remedies.append("or give Alluxio's workers more memory")
     raise PermanentError(f"{sentence}; {'; '.join(remedies)}.")
+
+
+def _removed_first(room: Room) -> str:
+    if not room.removed_first:
+        return ""
+    return f", {_mib(room.available)} once this run has removed what killed tries left"
 
 
 def _promised(room: Room) -> str:
@@ -132,7 +141,7 @@ def _promised(room: Room) -> str:
 
 def _expiring(room: Room, candidates: Sequence[Expirable]) -> str:
     if not candidates:
-        return "no snapshot is older than the newest of its table, so none can be expired"
+        return "no snapshot can be expired: each is the newest of its table, or a training keeps it"
     of_tables: dict[str, list[str]] = {}
     for one in candidates:
         of_tables.setdefault(one.table, []).append(one.as_of)

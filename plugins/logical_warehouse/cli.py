@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from warehouse.failures import PermanentError, RetryableError
+from warehouse.spec_json import SpecError
 
 from logical_warehouse import (
     backfilling,
@@ -50,5 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = parsed.execute(parsed)
     except (PermanentError, RetryableError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except SpecError as error:
+        print(f"What the store has was written by another version of this package: {error}.", file=sys.stderr)
         return 1
     return code

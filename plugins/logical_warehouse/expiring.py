@@ -47,7 +47,8 @@ def _expire(arguments: argparse.Namespace) -> int:
     except NotAnAsOf as error:
         raise PermanentError(f"table {arguments.table}: {error}") from error
     going = to_end(_records(plan, arguments.table), start)
-    print(ending_line(arguments.table, going, kept_by=keeping(manifest, arguments.table)))
+    copies = plan.store.replication
+    print(ending_line(arguments.table, going, copies, kept_by=keeping(manifest, arguments.table)))
     if not arguments.yes:
         return 0
     # Before and after: an Airflow that cannot be told is noticed while nothing has ended, and what one before this one
@@ -66,7 +67,7 @@ def _expire(arguments: argparse.Namespace) -> int:
         return 1
     _tell_airflow(plan, arguments.table)
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
-    print(ended_line(arguments.table, result, when))
+    print(ended_line(arguments.table, result, when, copies))
     return 0
 
 
@@ -91,25 +92,26 @@ def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord
     return [record for record in records[:-1] if record.start < start]
 
 
-def ending_line(table: str, going: Sequence[SnapshotRecord], *, kept_by: Sequence[str] = ()) -> str:
-    """What would go, for people.
+def ending_line(table: str, going: Sequence[SnapshotRecord], copies: int, *, kept_by: Sequence[str] = ()) -> str:
+    """What would go, for people; with the memory of all copies.
 
     :param kept_by: trainings that may keep some of it in memory.
     """
     if not going:
         return f"{table}: no as-of date is that old; the newest one always stays"
     dates = going[0].as_of if len(going) == 1 else f"{going[0].as_of} to {going[-1].as_of}"
-    size = sum(record.bytes for record in going)
+    size = sum(record.bytes for record in going) * copies
     kept = f", of which what {', '.join(kept_by)} read stays (keep_inputs)" if kept_by else ""
     return f"{table}: {len(going)} as-of date(s), {dates}, {size:,} bytes{kept}; --yes ends them"
 
 
-def ended_line(table: str, result: ExpireResult, when: str) -> str:
-    """What was ended, for people.
+def ended_line(table: str, result: ExpireResult, when: str, copies: int) -> str:
+    """What was ended, for people; with the memory of all copies.
 
     :param when: their memory is freed.
     """
     line = f"{table}: ended {len(result.ended)} as-of date(s); their memory is freed {when}"
     if not result.kept:
         return line
-    return f"{line}, but for {result.kept_bytes:,} bytes that trainings keep as their inputs ({', '.join(result.kept)})"
+    kept = result.kept_bytes * copies
+    return f"{line}, but for {kept:,} bytes that trainings keep as their inputs ({', '.join(result.kept)})"

@@ -76,11 +76,18 @@ def promises_in(store: Store) -> Promises | None:
         return None
 
 
+def of_group(promises: Sequence[Promise], dag_id: str, tables: Collection[str]) -> list[Promise]:
+    """Of promises of ended runs, the oldest first, those after which a run of a DAG cleans up.
+
+    Not of runs that wrote other tables, too: the DAG's tables were others then.
+    """
+    return [one for one in promises if one.dag_id == dag_id and set(one.tables) <= set(tables)][:MOST_ENDED]
+
+
 def ended_runs(promises: Sequence[Promise], dag_id: str, tables: Collection[str], runs: Runs) -> tuple[EndedRun, ...]:
     """Runs of a DAG that hold a promise and have ended in Airflow, the oldest first, but for those of other tables.
 
     Ask right before the answer is used: a run that has ended may be cleared, and lives again.
     """
-    of_tables = [one for one in promises if one.dag_id == dag_id and set(one.tables) <= set(tables)]
-    ended = [one for one in of_tables if not runs.exist(dag_id, [one.run_id], LIVE)]
-    return tuple(EndedRun(one.run_id, one.as_of, one.start) for one in ended[:MOST_ENDED])
+    ended = [one for one in promises if one.dag_id == dag_id and not runs.exist(dag_id, [one.run_id], LIVE)]
+    return tuple(EndedRun(one.run_id, one.as_of, one.start) for one in of_group(ended, dag_id, tables))

@@ -2,27 +2,29 @@
 
 Each writes its promise before it looks at those of others, and then counts all of them. So of two, one at least sees
 the other, whichever is slower; and where both do, the one that asked first waits until the other has withdrawn. What a
-promised run has written already is in its own folders of the store: only the rest is still promised.
+promised run has written already is in its own folders of the store: only the rest is still promised. What dead tries
+have left there counts as room where the run's own snapshot job removes it before it writes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
+from warehouse.failures import RetryableError
 from warehouse.promises import Promise
 from warehouse.run_spec import RUN_PREFIX
-from warehouse.snapshot_record import SnapshotRecord
-from warehouse.spec_json import SpecError
+from warehouse.unpublished import SNAPSHOT_TASK, Unpublished, captured_at
 
-from logical_warehouse.capacity import Held, Room, ensure_fits, expirable
+from logical_warehouse.capacity import Expirable, Held, Room, ensure_fits, expirable
 from logical_warehouse.manifest import Store
-from logical_warehouse.promises import Promises
-from logical_warehouse.store_files import StoreFiles, tables_path
+from logical_warehouse.plan import store_spec
+from logical_warehouse.promises import Promises, of_group
+from logical_warehouse.store_files import StoreFiles, path_in, tables_path
 from logical_warehouse.store_health import StoreHealth
-from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.stored_tables import StoredTable, TableUnreadable, read_stored_table
 
 WAIT_SECONDS = 20
 """How long the first of several checks waits for the others to withdraw: those take seconds."""
@@ -45,6 +47,7 @@ class Reserving:
         :raises RetryableError: that memory is promised to other runs, or the store does not answer.
         :raises PermanentError: it does not fit, whatever other runs do.
         """
+        earlier = next((one for one in self.promises.all() if one.run == own.run), None)
         self.promises.make(own)
         try:
             room = self._room(own, largest)
@@ -53,47 +56,113 @@ class Reserving:
                 self.pause(1)
                 waited += 1
                 room = self._room(own, largest)
-            candidates = expirable(room.missing, self._records(), own.tables) if room.missing > 0 else []
+            candidates = expirable(room.missing, self._could_end(), own.tables) if room.missing > 0 else []
             ensure_fits(group, room, candidates)
         except BaseException:
-            self.promises.withdraw(own)
+            self._give_up(own, earlier)
             raise
         return room
 
+    def _give_up(self, own: Promise, earlier: Promise | None) -> None:
+        """Give the memory up. A run that may have written keeps a promise of none: by that the next run finds it."""
+        if earlier is None:
+            self.promises.withdraw(own)
+        else:
+            self.promises.make(replace(earlier, bytes=0))
+
     def _room(self, own: Promise, largest: str) -> Room:
-        others, left = [], 0
+        live: list[Promise] = []
+        ended: list[Promise] = []
         for promise in self.promises.all():
             if promise.run != own.run:
-                written = self._written(promise)
-                if self.is_live(promise):
-                    others.append(Held(promise, max(0, promise.bytes - written)))
-                else:
-                    left += written
-        # Last: what another run writes meanwhile is then counted twice, and never not at all.
+                (live if self.is_live(promise) else ended).append(promise)
+        table_of = cache(self._table)
+        others = tuple(Held(one, max(0, one.bytes - self._written_of(one, table_of))) for one in live)
+        # In between: what other runs write or remove meanwhile then makes the room look smaller, never larger.
         health = self.ask_health()
-        return Room(own.bytes, health.free, health.capacity, largest, tuple(others), left)
+        removed_first, left = self._left(own, ended)
+        return Room(own.bytes, health.free, health.capacity, largest, others, removed_first, left)
 
     def _fits_without_later(self, room: Room, own: Promise) -> bool:
         later = [held for held in room.others if _order(held.promise) > _order(own)]
         return bool(later) and room.missing <= sum(held.bytes for held in later)
 
-    def _written(self, promise: Promise) -> int:
+    def _written_of(self, promise: Promise, table_of: Callable[[str], StoredTable | None]) -> int:
+        """Bytes that a run has written of what it is promised: nothing that it had published before it was cleared."""
         size = 0
+        for left in self._written(promise):
+            table = table_of(left.table)
+            if table is None or not table.has_published(left.branch, before=promise.made_at):
+                size += left.bytes
+        return size
+
+    def _left(self, own: Promise, ended: Sequence[Promise]) -> tuple[int, int]:
+        """Bytes that dead tries left: what the run's snapshot job removes before it writes, and all else.
+
+        What they have published is neither: it is no longer on a run branch.
+        """
+        table_of = cache(self._table)
+        cleaned = of_group(ended, own.dag_id, own.tables)
+        removed_first = other = 0
+        for promise in (own, *ended):
+            for left in self._written(promise):
+                table = table_of(left.table)
+                if table is None or left.branch not in table.run_branches:
+                    continue
+                # Airflow starts a try when it takes the one before for dead, whatever that has captured.
+                if promise is own or (promise in cleaned and not self._is_wanted(promise, left, table)):
+                    removed_first += left.bytes
+                else:
+                    other += left.bytes
+        return removed_first, other
+
+    def _is_wanted(self, promise: Promise, left: _Left, table: StoredTable) -> bool:
+        """As the snapshot job sees it: see ``warehouse.unpublished``."""
+        run = replace(promise.run, attempt=promise.run.try_of(left.branch) or 0)
+        try:
+            answer = self.files.read(path_in(store_spec(self.store).run_path(run, SNAPSHOT_TASK)))
+        except FileNotFoundError:
+            return False
+        except RetryableError:  # its contents are lost, say
+            return True
+        unpublished = Unpublished(captured_at(answer), promise.as_of, promise.start)
+        return unpublished.is_wanted(table.record_of(promise.as_of), table.retained_from)
+
+    def _written(self, promise: Promise) -> Iterator[_Left]:
+        spec = store_spec(self.store)
         for table in promise.tables:
             data = f"{tables_path(self.store)}/{table}/data"
             for folder in self.files.folders(data):
                 if folder.startswith(RUN_PREFIX) and promise.run.try_of(folder) is not None:
-                    size += self.files.size(f"{data}/{folder}")
-        return size
+                    yield _Left(table, folder, spec.all_copies(self.files.size(f"{data}/{folder}")))
 
-    def _records(self) -> dict[str, Sequence[SnapshotRecord]]:
-        folder = tables_path(self.store)
-        found: dict[str, Sequence[SnapshotRecord]] = {}
-        for name in self.files.folders(folder):
-            with suppress(SpecError, ValueError):  # of another version of this package: it is not offered
-                if (table := read_stored_table(self.files, folder, name)) is not None:
-                    found[name] = table.records
-        return found
+    def _could_end(self) -> list[Expirable]:
+        """Of all tables that can be read, but for the newest date of each: it is what everybody reads."""
+        spec = store_spec(self.store)
+        tables = [self._table(name) for name in self.files.folders(tables_path(self.store))]
+        return [
+            Expirable(table.name, record.as_of, record.start, spec.all_copies(record.bytes))
+            for table in tables
+            if table is not None
+            for record in table.records[:-1]
+            if not table.is_kept(record)
+        ]
+
+    def _table(self, name: str) -> StoredTable | None:
+        """None, too, where its metadata are lost or of another version: nothing of it is offered or counted on."""
+        try:
+            return read_stored_table(self.files, tables_path(self.store), name)
+        except (TableUnreadable, RetryableError):
+            return None
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What a try has written to a table, into the folder that is named as its run branch. ``bytes``: of all copies."""
+
+    table: str
+    branch: str
+    bytes: int
 
 
 def _order(promise: Promise) -> tuple[str, str, str]:

@@ -13,9 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
 
-from warehouse.clean_spec import CleanJob, CleanResult, Left, Removal
-from warehouse.failures import PermanentError
-from warehouse.run_spec import RunSpec
+from warehouse.clean_spec import CleanJob, CleanResult, Left, Removal, Unreadable
+from warehouse.failures import PermanentError, RetryableError
+from warehouse.promises import Promise
+from warehouse.run_spec import RUN_PREFIX, RunSpec
+from warehouse.unpublished import TRY
 
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest import Store, load_manifest
@@ -23,19 +25,32 @@ from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
 from logical_warehouse.promises import LIVE, promises_in
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
-from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.stored_tables import TableUnreadable, read_stored_table
 
 
 @dataclass(frozen=True)
 class Useless:
-    """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone."""
+    """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone.
+
+    ``captures``: complete ones that may still be published, and stay. ``unreadable``: tables that were left alone.
+    """
 
     left: tuple[Left, ...]
     folders: tuple[str, ...]
     active: int
+    captures: tuple[Left, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.left or self.folders)
+
+
+@dataclass(frozen=True)
+class PublishedRuns:
+    """``keys``: of the runs of which a snapshot is published. ``unreadable``: tables that do not say of which."""
+
+    keys: frozenset[str]
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,6 +59,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "clean-store", help="list what killed and failed runs left in the store; with --yes free that memory"
     )
     parser.add_argument("--yes", action="store_true", help="remove what is listed")
+    parser.add_argument(
+        "--captures",
+        action="store_true",
+        help="also complete captures that were not published, which clearing the task validate could still do",
+    )
     parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
     parser.set_defaults(execute=_clean)
 
@@ -57,21 +77,24 @@ def _clean(arguments: argparse.Namespace) -> int:
             "`python -m logical_warehouse lint`"
         )
     plan = plans[0]
-    # First the store, then Airflow: a run that begins in between has nothing in the list.
-    listed = _submit(plan, ()).left
-    folders = run_folders(store_files(plan.store), plan.store)
-    found = useless(listed, folders, active_runs())
+    files = store_files(plan.store)
+    # In this order: what begins after the listings has nothing in them, and what ends before Airflow is asked has
+    # published by the time the records are read.
+    listed = _submit(plan, ())
+    folders = run_folders(files, plan.store)
+    active = active_runs()
+    found = useless(listed, folders, active, published_runs(files, plan.store), captures=arguments.captures)
     for line in lines(found):
         print(line)
-    if not found or not arguments.yes:
-        return 0
-    removed = _submit(plan, removals(found.left))
-    files = store_files(plan.store)
-    for folder in found.folders:
-        files.remove(folder)
-    _withdraw(plan.store, found)
-    print(f"removed {removed.files} file(s), {removed.bytes:,} bytes, and {len(found.folders)} folder(s) of answers")
-    return 0
+    if found and arguments.yes:
+        removed = _submit(plan, removals(found.left))
+        for folder in found.folders:
+            files.remove(folder)
+        _withdraw(plan.store, found)
+        print(
+            f"removed {removed.files} file(s), {removed.bytes:,} bytes, and {len(found.folders)} folder(s) of answers"
+        )
+    return 1 if found.unreadable else 0
 
 
 def _submit(plan: SnapshotPlan, asked: Sequence[Removal]) -> CleanResult:
@@ -109,30 +132,61 @@ def active_runs() -> list[RunSpec]:
 
 
 def run_folders(files: StoreFiles, store: Store) -> tuple[str, ...]:
-    """Paths of the folders with answers of runs, but for those whose reports belong to a published snapshot."""
+    """Paths of the folders with answers and reports of runs."""
     root = path_in(store_spec(store).uri)
-    published = {
-        RunSpec(record.dag_id, record.run_id, 0).key
-        for name in files.folders(tables_path(store))
-        if (table := read_stored_table(files, tables_path(store), name)) is not None
-        for record in table.records
-    }
     return tuple(
         f"{root}/_runs/{dag_id}/{key}"
         for dag_id in files.folders(f"{root}/_runs")
         for key in files.folders(f"{root}/_runs/{dag_id}")
-        if key not in published
     )
 
 
-def useless(listed: Sequence[Left], folders: Sequence[str], active: Collection[RunSpec]) -> Useless:
-    """Of what was listed, that of runs which are not active."""
+def published_runs(files: StoreFiles, store: Store) -> PublishedRuns:
+    """Runs whose reports belong to a published snapshot."""
+    keys: set[str] = set()
+    unreadable = []
+    for name in files.folders(tables_path(store)):
+        try:
+            table = read_stored_table(files, tables_path(store), name)
+        except (TableUnreadable, RetryableError) as error:
+            unreadable.append(Unreadable(name, str(error)))
+        else:
+            keys.update(RunSpec(one.dag_id, one.run_id, 0).key for one in (table.records if table is not None else ()))
+    return PublishedRuns(frozenset(keys), tuple(unreadable))
+
+
+def useless(
+    listed: CleanResult,
+    folders: Sequence[str],
+    active: Collection[RunSpec],
+    published: PublishedRuns,
+    *,
+    captures: bool = False,
+) -> Useless:
+    """Of what was listed, that of runs which are not active, and nothing of a table that cannot be read.
+
+    While there is one, the answers of all runs stay: whose reports its snapshots need is in its records.
+
+    :param captures: also complete captures that may still be published; else their runs' answers stay with them.
+    """
     keys = {run.key for run in active}
+    unreadable = {one.table: one for one in (*published.unreadable, *listed.unreadable)}
+    left = [one for one in listed.left if one.table not in unreadable and not of_active(one.name, active)]
+    kept = tuple(one for one in left if one.kind == "capture" and not captures)
+    needed = keys | published.keys | {_key_of(one.name) for one in kept}
     return Useless(
-        tuple(one for one in listed if not of_active(one.name, active)),
-        tuple(folder for folder in folders if folder.rpartition("/")[2] not in keys),
+        tuple(one for one in left if one not in kept),
+        tuple(folder for folder in folders if not unreadable and folder.rpartition("/")[2] not in needed),
         len(keys),
+        kept,
+        tuple(unreadable[table] for table in sorted(unreadable)),
     )
+
+
+def _key_of(branch: str) -> str:
+    """Key of the run of a run branch."""
+    found = TRY.fullmatch(branch)
+    return found["prefix"].removeprefix(RUN_PREFIX).removesuffix("_try") if found else ""
 
 
 def removals(left: Sequence[Left]) -> list[Removal]:
@@ -140,7 +194,7 @@ def removals(left: Sequence[Left]) -> list[Removal]:
     return [
         Removal(
             table,
-            tuple(one.name for one in left if one.table == table and one.kind == "try"),
+            tuple(one.name for one in left if one.table == table and one.kind in ("try", "capture")),
             ownerless=any(one.table == table and one.kind == "ownerless" for one in left),
         )
         for table in dict.fromkeys(one.table for one in left)
@@ -149,22 +203,36 @@ def removals(left: Sequence[Left]) -> list[Removal]:
 
 def lines(found: Useless) -> list[str]:
     """What was found, for people."""
-    said = [f"{one.table}: {_what(one)}, {one.files} file(s), {one.bytes:,} bytes, {_age(one)}" for one in found.left]
+    said = [_line(one) for one in found.left]
     if found.folders:
         said.append(f"answers of {len(found.folders)} ended run(s)")
     if not said:
         said.append("nothing is left in the store that nobody needs")
     else:
         said.append(f"together {sum(one.bytes for one in found.left):,} bytes; --yes removes them")
+    if found.captures:
+        said += [_line(one) for one in found.captures]
+        said.append(
+            f"together {sum(one.bytes for one in found.captures):,} bytes that stay: clear the task validate of such a "
+            "run to publish its capture, or remove them with --captures"
+        )
+    for one in found.unreadable:
+        said.append(f"{one.table} is left alone, and the answers of all runs, since it cannot be read: {one.reason}")
     if found.active:
         said.append(f"{found.active} run(s) are active; what they write is not among it")
     return said
+
+
+def _line(one: Left) -> str:
+    return f"{one.table}: {_what(one)}, {one.files} file(s), {one.bytes:,} bytes, {_age(one)}"
 
 
 def _what(one: Left) -> str:
     match one.kind:
         case "try":
             return f"{'run branch' if one.branch else 'files of'} {one.name}"
+        case "capture":
+            return f"unpublished capture {one.name}"
         case "ownerless":
             return "files of no run"
         case "replaced":
@@ -181,7 +249,18 @@ def _withdraw(store: Store, found: Useless) -> None:
     """Give up the promises of the runs of which nothing is left."""
     promises = promises_in(store)
     if promises is not None:
-        keys = {folder.rpartition("/")[2] for folder in found.folders}
-        for promise in promises.all():
-            if promise.run.key in keys or any(promise.run.try_of(one.name) is not None for one in found.left):
-                promises.withdraw(promise)
+        for promise in without_use(promises.all(), found):
+            promises.withdraw(promise)
+
+
+def without_use(promises: Sequence[Promise], found: Useless) -> list[Promise]:
+    """Promises of runs of which all is removed; not where a table could not be read, which may have something, too."""
+    keys = {folder.rpartition("/")[2] for folder in found.folders}
+    unreadable = {one.table for one in found.unreadable}
+    return [
+        promise
+        for promise in promises
+        if (promise.run.key in keys or any(promise.run.try_of(one.name) is not None for one in found.left))
+        and not any(promise.run.try_of(one.name) is not None for one in found.captures)
+        and not unreadable.intersection(promise.tables)
+    ]

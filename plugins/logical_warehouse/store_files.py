@@ -124,7 +124,8 @@ class AlluxioFiles:
     def folders(self, path: str) -> list[str]:
         """As the protocol says. :raises RetryableError: the master does not answer."""
         parent, _, name = path.rpartition("/")
-        if not any(entry["name"] == name for entry in browse(self.web, parent or "/")):
+        # The root has no entry in any folder, and is always there.
+        if name and not any(entry["name"] == name for entry in browse(self.web, parent or "/")):
             return []
         return sorted(entry["name"] for entry in browse(self.web, path) if entry["isDirectory"])
 

@@ -11,13 +11,18 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand
 from warehouse.failures import PermanentError
+from warehouse.retention import RETAINED_FROM
+from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.spec_json import from_json
 from warehouse.table_origin import SOURCE_TABLE
+from warehouse.train_spec import KEPT_PREFIX
 
 from logical_warehouse.manifest import Manifest, Store, load_manifest
 from logical_warehouse.manifest.problems import did_you_mean
@@ -25,47 +30,110 @@ from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 
 METADATA_LOST = "metadata lost"
+UNREADABLE = "cannot be read"
+
+
+@dataclass(eq=False)
+class TableUnreadable(PermanentError):
+    """What the store has of a table's metadata is not what this package writes."""
+
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table}: its metadata in the store cannot be read: another version of this package wrote "
+            f"them, or they are damaged ({self.reason}); use that version, or see docs/loss-and-repair.md"
+        )
+
+
+@dataclass(frozen=True)
+class KeptInput:
+    """An Iceberg snapshot that a training keeps (``keep_inputs``). ``made_at``: ISO 8601 in UTC."""
+
+    iceberg_snapshot_id: int
+    made_at: datetime
 
 
 @dataclass(frozen=True)
 class StoredTable:
-    """What is known of a table in the store. ``records`` by as-of date, the oldest first."""
+    """What is known of a table in the store. ``records`` by as-of date, the oldest first.
+
+    ``retained_from``: start of the oldest date that retention keeps, empty for all. ``run_branches``: tries of runs
+    that have published nothing (yet) of what they wrote.
+    """
 
     name: str
     source_table: str | None
     records: tuple[SnapshotRecord, ...]
     ended_by_hand: EndedByHand
+    retained_from: str = ""
+    run_branches: frozenset[str] = frozenset()
+    kept_inputs: tuple[KeptInput, ...] = ()
 
     @property
     def bytes(self) -> int:
         """Size of all published snapshots, as they were when published."""
         return sum(record.bytes for record in self.records)
 
+    def record_of(self, as_of: str) -> SnapshotRecord | None:
+        """That of a date, if it is published."""
+        return next((record for record in self.records if record.as_of == as_of), None)
+
+    def has_published(self, branch: str, *, before: str) -> bool:
+        """Whether a published date is from a run branch, and was before a moment (ISO 8601 with its zone)."""
+        moment = datetime.fromisoformat(before)
+        return any(one.branch == branch and datetime.fromisoformat(one.published_at) < moment for one in self.records)
+
+    def is_kept(self, record: SnapshotRecord) -> bool:
+        """Whether a training keeps the files of a published date, so that they stay when the date is ended.
+
+        A whole state has files of its own. One of intervals has, in the Iceberg snapshot that a training has read, all
+        intervals that were published until then.
+        """
+        if record.history == "interval":
+            published_at = datetime.fromisoformat(record.published_at)
+            if any(published_at <= kept.made_at for kept in self.kept_inputs):
+                return True
+        return any(record.iceberg_snapshot_id == kept.iceberg_snapshot_id for kept in self.kept_inputs)
+
 
 def read_stored_table(files: StoreFiles, folder: str, name: str) -> StoredTable | None:
     """Read the table's current metadata; None where the folder holds no table (any more).
 
-    :raises SpecError: a record was written by another version of this package.
+    :raises TableUnreadable: they are damaged, or of another version of this package.
+    :raises RetryableError: the store does not answer, or has lost them.
     """
     metadata = f"{folder}/{name}/metadata"
     try:
         version = int(files.read(f"{metadata}/version-hint.text"))
         text = files.read(f"{metadata}/v{version}.metadata.json")
+        # The hint follows a commit a little later; Iceberg itself looks on from it, too.
+        with suppress(FileNotFoundError):
+            while True:
+                text = files.read(f"{metadata}/v{(version := version + 1)}.metadata.json")
+        return _table_of(name, json.loads(text))
     except FileNotFoundError:
         return None
-    # The hint follows a commit a little later; Iceberg itself looks on from it, too.
-    with suppress(FileNotFoundError):
-        while True:
-            text = files.read(f"{metadata}/v{(version := version + 1)}.metadata.json")
-    properties = json.loads(text).get("properties", {})
+    except ValueError as error:  # SpecError, and what is no JSON or no number
+        raise TableUnreadable(name, str(error)) from error
+
+
+def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
+    """:param metadata: as Iceberg's specification says."""
+    properties, references = metadata.get("properties", {}), metadata.get("refs", {})
     records = [from_json(SnapshotRecord, text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
-    records.sort(key=lambda record: record.start)
     by_hand = properties.get(ENDED_BY_HAND)
+    made = {one["snapshot-id"]: one["timestamp-ms"] for one in metadata.get("snapshots", ())}
+    kept = {one["snapshot-id"] for reference, one in references.items() if reference.startswith(KEPT_PREFIX)}
     return StoredTable(
         name,
         properties.get(SOURCE_TABLE),
-        tuple(records),
+        tuple(sorted(records, key=lambda record: record.start)),
         from_json(EndedByHand, by_hand) if by_hand else EndedByHand(()),
+        properties.get(RETAINED_FROM, ""),
+        frozenset(reference for reference in references if reference.startswith(RUN_PREFIX)),
+        tuple(KeptInput(one, datetime.fromtimestamp(made[one] / 1000, UTC)) for one in kept),
     )
 
 
@@ -78,7 +146,9 @@ def unknown_tables(files: StoreFiles, store: Store, known: Mapping[str, str], mi
     folder = tables_path(store)
     names = files.folders(folder)
     for name in (name for name in names if name not in known):
-        stored = read_stored_table(files, folder, name)
+        stored = None
+        with suppress(TableUnreadable):  # then nobody knows what it was of
+            stored = read_stored_table(files, folder, name)
         renamed = [one for one in mine if stored is not None and known[one] == stored.source_table]
         yield _about(name, renamed, known)
 
@@ -122,8 +192,15 @@ def _list(arguments: argparse.Namespace) -> int:
     names = files.folders(folder)
     shown = Table("table", "in the source", "dates", "newest", "MB", "", title=f"Tables of {manifest.store.uri}")
     for name in (*manifest.tables, *(name for name in names if name not in manifest.tables)):
-        lost = name in names and is_unreadable(files, folder, name)
-        stored = read_stored_table(files, folder, name) if name in names and not lost else None
+        stored, problem = None, ""
+        if name in names and is_unreadable(files, folder, name):
+            problem = METADATA_LOST
+        elif name in names:
+            try:
+                stored = read_stored_table(files, folder, name)
+            except TableUnreadable as error:
+                problem = UNREADABLE
+                print(error, file=sys.stderr)
         source_table = manifest.tables[name].table if name in manifest.tables else (stored and stored.source_table)
         records = stored.records if stored is not None else ()
         shown.add_row(
@@ -132,7 +209,7 @@ def _list(arguments: argparse.Namespace) -> int:
             str(len(records)),
             records[-1].as_of if records else "",
             f"{stored.bytes / 1e6:.1f}" if stored is not None else "",
-            METADATA_LOST if lost else _state(name, records, manifest),
+            problem or _state(name, records, manifest),
         )
     Console(width=None if sys.stdout.isatty() else 160).print(shown)
     return 0
@@ -142,6 +219,15 @@ def _state(name: str, records: Collection[SnapshotRecord], manifest: Manifest) -
     if name not in manifest.tables:
         return "only in the store"
     return "" if records else "never captured"
+
+
+def _size_line(files: StoreFiles, folder: str, name: str) -> str:
+    try:
+        stored = read_stored_table(files, folder, name)
+    except TableUnreadable as error:
+        return str(error)
+    dates, size = (len(stored.records), stored.bytes) if stored is not None else (0, 0)
+    return f"{name}: {dates} as-of dates, {size / 1e6:.1f} MB"
 
 
 def _drop(arguments: argparse.Namespace) -> int:
@@ -160,9 +246,7 @@ def _drop(arguments: argparse.Namespace) -> int:
     if unreadable:
         print(f"{name}: its metadata are lost, so nothing of it can be read; a worker that is away may bring them back")
     else:
-        stored = read_stored_table(files, folder, name)
-        records = stored.records if stored is not None else ()
-        print(f"{name}: {len(records)} as-of dates, {sum(record.bytes for record in records) / 1e6:.1f} MB")
+        print(_size_line(files, folder, name))
     if not arguments.yes and input("Type its name to drop it for good: ") != name:
         print("nothing was dropped")
         return 1

@@ -25,7 +25,7 @@ from warehouse.spec_json import SpecError, from_json, spec_text, to_json
 from warehouse.store_files import write_text
 from warehouse.train_spec import TrainJob, TrainResult
 from warehouse.validate_spec import ValidateJob, ValidateResult
-from warehouse.vendor_errors import causes_of, store_failure
+from warehouse.vendor_errors import causes_of, name_of, store_failure
 
 Job = TypeVar("Job", SnapshotJob, ValidateJob, TrainJob)
 CommandJob = TypeVar("CommandJob", CleanJob, ExpireJob, ForgetJob)
@@ -100,11 +100,6 @@ def failure_of(error: Exception, store_uri: str) -> JobFailure:
         mapped = store_failure(causes_of(error), store_uri, None)
         if mapped is None:
             traceback.print_exception(error)
-            return JobFailure("retryable", f"the job failed unexpectedly ({_name_of(error)}); its log has the trace")
+            return JobFailure("retryable", f"the job failed unexpectedly ({name_of(error)}); its log has the trace")
         error = mapped
     return JobFailure(error.kind, " ".join(str(error).split()))
-
-
-def _name_of(error: Exception) -> str:
-    chain = causes_of(error)
-    return chain[-1].class_name if chain else type(error).__name__

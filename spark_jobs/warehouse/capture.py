@@ -83,6 +83,10 @@ def _open_store(session: SparkSession, job: SnapshotJob) -> None:
         if not exists(session, path):
             # The store was not there yet at the run's check, or the task was cleared after the run had published.
             write_text(session, path, to_json(promise_of(job)))
+    # Of all tables before the first is written: `check` has counted on the room.
+    for table in job.tables:
+        with store_errors(job.store.uri, table.name):
+            clean_before_writing(session, job, table.name)
 
 
 def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:
@@ -126,8 +130,6 @@ def _branch_off(session: SparkSession, job: SnapshotJob, store_ready: Future[Non
     with store_errors(job.store.uri, table.name):
         schema_id = ensure_table(session, job.store, table, read.schema, source=job.source, interval=job.interval)
         make_run_branch(session, job.store, job.run, table.name)
-        if not job.run.again:
-            clean_before_writing(session, job, table.name)
     return schema_id
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 
-Kind = Literal["try", "ownerless", "replaced"]
-"""Left by one try of a run; by nobody who is known; by what was replaced or ended, and its readers' grace is over."""
+Kind = Literal["try", "capture", "ownerless", "replaced"]
+"""Left by one try of a run; by one whose capture is complete and may still be published; by nobody who is known; by
+what was replaced or ended, and its readers' grace is over."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class CleanJob:
 class Left:
     """What is left in a table. ``name``: of the try, as its run branch, else empty.
 
-    ``branch``: whether that run branch is there. ``files`` and ``bytes``: what would be gone with it.
+    ``branch``: whether that run branch is there. ``files`` and ``bytes`` (of all copies): what would be gone with it.
     ``age_seconds``: since the newest of them was written, by the store's clock.
     """
 
@@ -52,9 +53,19 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A table of which nobody can say what is of use. ``reason``: a sentence."""
+
+    table: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class CleanResult:
-    """``left``: in the order of tables. ``files`` and ``bytes``: what is no longer there of the tables named."""
+    """``left``: in the order of tables. ``files`` and ``bytes`` (of all copies): what is no longer there of the tables
+    named. ``unreadable``: tables that were passed by."""
 
     left: tuple[Left, ...]
     files: int
     bytes: int
+    unreadable: tuple[Unreadable, ...] = ()

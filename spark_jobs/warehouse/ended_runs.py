@@ -1,37 +1,30 @@
-"""Which tries of which runs are dead, and with them what they left: the part of cleaning up that knows of runs.
-
-A capture that is complete is not dead with its run: the task `validate` may be cleared and publish it, and people look
-at what did not validate. It stays until its date is published from a state as late, or retention is past it.
-"""
+"""Which tries of which runs are dead, and with them what they left: the part of cleaning up that knows of runs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 
 from warehouse.iceberg_api import load_table, properties_of, reference_names
-from warehouse.job_answer import JobAnswer
 from warehouse.leftovers import IsDead, remove_leftovers
+from warehouse.promises import Promise, promises_folder
 from warehouse.records import RETAINED_FROM, records_of
-from warehouse.run_spec import EndedRun, RunSpec
+from warehouse.run_spec import RUN_PREFIX, EndedRun, RunSpec
 from warehouse.snapshot_spec import SnapshotJob
 from warehouse.spec_json import SpecError, from_json
-from warehouse.store_files import delete_file, delete_folder, read_text
+from warehouse.store_directory import held_below
+from warehouse.store_files import delete_file, delete_folder, files_below, folders_in, read_text
+from warehouse.store_spec import answer_name
+from warehouse.unpublished import NEVER_OUTDATED, SNAPSHOT_TASK, TRY, Unpublished, captured_at
 from warehouse.validate_spec import ValidateJob
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from warehouse.store_spec import StoreSpec
-
-SNAPSHOT_TASK = "snapshot"
-NEVER_OUTDATED = "9999"
-TRY = re.compile(r"(?P<prefix>.+_try)(?P<attempt>\d+)(_of_.+)?")
-"""Name of a run branch, of any run."""
 
 
 def clean_before_writing(session: SparkSession, job: SnapshotJob, table: str) -> None:
@@ -69,8 +62,6 @@ def forget_ended(session: SparkSession, job: SnapshotJob | ValidateJob) -> None:
 
 def _ended_tries(session: SparkSession, store: StoreSpec, dag_id: str, ended: Sequence[EndedRun], table: str) -> IsDead:
     stored = load_table(session, store.identifier(table)) if ended else None
-    records = {} if stored is None else records_of(stored)
-    retained_from = "" if stored is None else properties_of(stored).get(RETAINED_FROM, "")
     of_prefix = {RunSpec(dag_id, one.run_id, 0).branch_prefix: one for one in ended}
 
     @cache
@@ -79,22 +70,62 @@ def _ended_tries(session: SparkSession, store: StoreSpec, dag_id: str, ended: Se
         one = of_prefix.get(found["prefix"]) if found else None
         if found is None or one is None:
             return False
-        captured_at = _captured_at(session, store, RunSpec(dag_id, one.run_id, int(found["attempt"])))
-        record = records.get(one.as_of)
-        return (
-            captured_at is None
-            or one.start < retained_from
-            or (record is not None and record.captured_at >= captured_at)
-        )
+        answer = store.run_path(RunSpec(dag_id, one.run_id, int(found["attempt"])), SNAPSHOT_TASK)
+        return not _is_wanted(stored, Unpublished(_captured_at(session, answer), one.as_of, one.start))
 
     return is_dead
 
 
-def _captured_at(session: SparkSession, store: StoreSpec, run: RunSpec) -> str | None:
-    """When a try had the source's state, by its answer; None where it did not come to its end."""
+def unpublished_captures(session: SparkSession, store: StoreSpec) -> Callable[[Any, str], bool]:
+    """Of a loaded table and the name of a run branch of it, of whatever run: whether it is a complete capture that may
+    still be published.
+
+    One whose run holds no promise (any more) is, whatever its date.
+    """
+    runs = f"{store.uri.rstrip('/')}/_runs"
+    answers = {
+        f"{RUN_PREFIX}{key}_try": f"{runs}/{dag_id}/{key}"
+        for dag_id in folders_in(session, runs)
+        for key in folders_in(session, f"{runs}/{dag_id}")
+    }
+    promised = {promise.run.branch_prefix: promise for promise in _promises(session, store)}
+
+    def is_capture(table: Any, name: str) -> bool:
+        found = TRY.fullmatch(name)
+        folder = answers.get(found["prefix"]) if found else None
+        if found is None or folder is None:
+            return False
+        at = _captured_at(session, f"{folder}/{answer_name(SNAPSHOT_TASK, int(found['attempt']))}")
+        promise = promised.get(found["prefix"])
+        as_of, start = (promise.as_of, promise.start) if promise is not None else ("", "")
+        return _is_wanted(table, Unpublished(at, as_of, start))
+
+    return is_capture
+
+
+def _promises(session: SparkSession, store: StoreSpec) -> list[Promise]:
+    """All that can be read."""
+    folder, found = promises_folder(store.uri), []
+    held = held_below(session, store, folder)
+    for path, file in files_below(session, folder).items():
+        if held.get(path, True):
+            try:
+                found.append(from_json(Promise, read_text(session, file.uri) or ""))
+            except (Py4JJavaError, SpecError):  # being written, or of another version of this package
+                continue
+    return found
+
+
+def _is_wanted(table: Any | None, left: Unpublished) -> bool:
+    """:param table: loaded, None where there is none: nothing of it is published."""
+    if table is None:
+        return left.is_wanted(None, "")
+    return left.is_wanted(records_of(table).get(left.as_of), properties_of(table).get(RETAINED_FROM, ""))
+
+
+def _captured_at(session: SparkSession, answer: str) -> str | None:
     try:
-        text = read_text(session, store.run_path(run, SNAPSHOT_TASK))
-        result = None if text is None else from_json(JobAnswer, text).snapshot
-    except (Py4JJavaError, SpecError):  # its contents are lost, or of another version of this package
+        text = read_text(session, answer)
+    except Py4JJavaError:  # its contents are lost
         return NEVER_OUTDATED
-    return max((capture.captured_at for capture in result.captures), default="") if result is not None else None
+    return captured_at(text)

@@ -57,6 +57,6 @@ def promise_of(job: SnapshotJob) -> Promise:
         as_of=job.interval.as_of,
         start=job.interval.start,
         tables=tuple(table.name for table in job.tables),
-        bytes=sum(map(needed, job.tables)) * job.store.replication,
+        bytes=job.store.all_copies(sum(map(needed, job.tables))),
         made_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )

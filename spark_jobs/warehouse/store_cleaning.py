@@ -7,17 +7,26 @@ the list, and so is never taken for ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
 from warehouse.branch_schema import data_folder
-from warehouse.clean_spec import CleanJob, CleanResult, Kind, Left
+from warehouse.clean_spec import CleanJob, CleanResult, Kind, Left, Unreadable
+from warehouse.ended_runs import unpublished_captures
 from warehouse.expiry import free_unreferenced, snapshot_ids, unreferenced_snapshots
+from warehouse.failures import JobError
+from warehouse.held_files import listing_with_metadata
 from warehouse.iceberg_api import load_table, reference_names
 from warehouse.leftovers import metadata_folder, ownerless_files, path_of, referred_files, remove_leftovers
 from warehouse.run_spec import RUN_PREFIX
+from warehouse.spec_json import SpecError
+from warehouse.store_failures import StoreUnreachable
 from warehouse.store_files import StoredFile, files_below, folders_in
-from warehouse.vendor_errors import store_errors
+from warehouse.vendor_errors import name_of, store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,12 +35,13 @@ if TYPE_CHECKING:
 
 
 def clean_store(session: SparkSession, job: CleanJob) -> CleanResult:
-    """Do what ``job`` asks.
+    """Do what ``job`` asks. A table that cannot be read is passed by: the memory of all others can be freed without it.
 
     :raises JobError: the store cannot be reached.
     """
     gone: list[StoredFile] = []
     left: list[Left] = []
+    unreadable: list[Unreadable] = []
     for removal in job.removals:
         with store_errors(job.store.uri, removal.table):
             before = _table_files(session, job.store, removal.table)
@@ -42,18 +52,38 @@ def clean_store(session: SparkSession, job: CleanJob) -> CleanResult:
             gone += [file for path, file in before.items() if path not in after]
     if not job.removals:
         with store_errors(job.store.uri):
-            for table in folders_in(session, f"{job.store.uri.rstrip('/')}/{job.store.namespace}"):
-                loaded = load_table(session, job.store.identifier(table))
-                left += [] if loaded is None else _left_in(session, table, loaded)
-    return CleanResult(tuple(left), len(gone), sum(file.bytes for file in gone))
+            tables = folders_in(session, f"{job.store.uri.rstrip('/')}/{job.store.namespace}")
+            is_capture = unpublished_captures(session, job.store)
+        for table in tables:
+            try:
+                left += _left_in(session, job.store, table, is_capture)
+            except StoreUnreachable:
+                raise
+            except (JobError, SpecError) as error:
+                unreadable.append(Unreadable(table, str(error)))
+            except (Py4JJavaError, PySparkException) as error:
+                unreadable.append(Unreadable(table, f"its metadata are damaged ({name_of(error)})"))
+    size = job.store.all_copies(sum(file.bytes for file in gone))
+    return CleanResult(tuple(left), len(gone), size, tuple(unreadable))
 
 
 def _table_files(session: SparkSession, store: StoreSpec, table: str) -> dict[str, StoredFile]:
     return files_below(session, f"{store.uri.rstrip('/')}/{store.namespace}/{table}")
 
 
-def _left_in(session: SparkSession, name: str, table: Any) -> Iterator[Left]:
+def _left_in(session: SparkSession, store: StoreSpec, name: str, is_capture: Callable[[Any, str], bool]) -> list[Left]:
+    """:raises JobError, SpecError, Py4JJavaError: the table cannot be read."""
+    with store_errors(store.uri, name):
+        listing_with_metadata(session, store, name)  # knows at once that they are lost, which a read has to wait for
+        table = load_table(session, store.identifier(name))
+        return [] if table is None else list(_found_in(session, store, name, table, is_capture))
+
+
+def _found_in(
+    session: SparkSession, store: StoreSpec, name: str, table: Any, is_capture: Callable[[Any, str], bool]
+) -> Iterator[Left]:
     now = int(time.time() * 1000)
+    left = partial(_left, store, name, now)
     data, all_files = data_folder(table), files_below(session, str(table.location()))
     branches = {reference for reference in reference_names(table) if reference.startswith(RUN_PREFIX)}
     folders = {folder for folder in folders_in(session, data) if folder.startswith(RUN_PREFIX)}
@@ -65,14 +95,15 @@ def _left_in(session: SparkSession, name: str, table: Any) -> Iterator[Left]:
         held = _below(all_files, f"{data}/{one}")
         useless = {path: file for path, file in held.items() if path not in published}
         if useless or one in branches or not held:
-            yield _left(name, "try", one, useless, now, branch=one in branches)
+            kind: Kind = "capture" if one in branches and is_capture(table, one) else "try"
+            yield left(kind, useless, name=one, branch=one in branches)
     ownerless = ownerless_files(session, table) | _below(all_files, metadata_folder(table))
     ownerless = {path: file for path, file in ownerless.items() if path not in referred}
     if ownerless:
-        yield _left(name, "ownerless", "", ownerless, now)
+        yield left("ownerless", ownerless)
     if unreferenced:
         replaced = referred - referred_files(session, table, snapshots - unreferenced)
-        yield _left(name, "replaced", "", {path: all_files[path] for path in replaced & all_files.keys()}, now)
+        yield left("replaced", {path: all_files[path] for path in replaced & all_files.keys()})
 
 
 def _below(files: Mapping[str, StoredFile], folder: str) -> dict[str, StoredFile]:
@@ -80,8 +111,15 @@ def _below(files: Mapping[str, StoredFile], folder: str) -> dict[str, StoredFile
 
 
 def _left(
-    table: str, kind: Kind, name: str, files: Mapping[str, StoredFile], now: int, *, branch: bool = False
+    store: StoreSpec,
+    table: str,
+    now: int,
+    kind: Kind,
+    files: Mapping[str, StoredFile],
+    *,
+    name: str = "",
+    branch: bool = False,
 ) -> Left:
     newest = max((file.modified_millis for file in files.values()), default=now)
-    size = sum(file.bytes for file in files.values())
+    size = store.all_copies(sum(file.bytes for file in files.values()))
     return Left(table, kind, name, branch, len(files), size, max(0, now - newest) // 1000)

@@ -24,13 +24,17 @@ class StoreSpec:
     memory_only: bool = True
     replication: int = 1
 
+    def all_copies(self, size: int) -> int:
+        """Bytes of memory that all copies of files of so many bytes take."""
+        return size * self.replication
+
     def identifier(self, table: str) -> str:
         """Spark identifier of a table, ``catalog.namespace.table``."""
         return f"{self.catalog}.{self.namespace}.{table}"
 
     def run_path(self, run: RunSpec, task: str) -> str:
         """Path of the answer of one try of one task."""
-        return f"{self.run_folder(run)}/{_part(task)}-try{run.attempt}.json"
+        return f"{self.run_folder(run)}/{answer_name(task, run.attempt)}"
 
     def run_folder(self, run: RunSpec) -> str:
         """Folder of what a run keeps beside the tables: its answers, and the source's fingerprints."""
@@ -48,6 +52,11 @@ class StoreSpec:
         """As :meth:`fingerprint_folder`, by the run's key."""
         parts = "/".join(map(_part, (dag_id, run_key, "fingerprints", table, as_of)))
         return f"{self.uri.rstrip('/')}/_runs/{parts}"
+
+
+def answer_name(task: str, attempt: int) -> str:
+    """Name of the file with the answer of one try of one task, in the folder of its run."""
+    return f"{_part(task)}-try{attempt}.json"
 
 
 def _part(name: str) -> str:

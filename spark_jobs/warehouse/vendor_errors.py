@@ -62,6 +62,12 @@ def causes_of(error: BaseException) -> list[Cause]:
     return chain
 
 
+def name_of(error: Exception) -> str:
+    """Name of the innermost Java exception behind a Python error, or of that: it holds no value, as a message may."""
+    chain = causes_of(error)
+    return chain[-1].class_name if chain else type(error).__name__
+
+
 def _sql_state(java: Any) -> tuple[str | None, int]:
     """SQLSTATE and vendor code."""
     try:

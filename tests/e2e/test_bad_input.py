@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ PERMANENT = "AirflowFailException"
 CASES = {
     "missing_table": (AS_OF, PERMANENT, "table missing_table: source nycflights has no table public.no_such_table"),
     "missing_column": (AS_OF, PERMANENT, "table missing_column: public.flights has no column 'no_such_column'"),
-    "too_big": (AS_OF, PERMANENT, "too_big does not fit into the store: about "),
+    "too_big": (AS_OF, PERMANENT, "too_big does not fit into the store: about "),  # and TOO_BIG
     "current_only": (AS_OF, PERMANENT, "current_only cannot be captured as of 2013-06-01: its history is 'current'"),
     "travelled": (
         AS_OF, PERMANENT,
@@ -37,6 +38,14 @@ CASES = {
     "flights": ({"as_of": "2014-02-01"}, PERMANENT, "flights cannot be captured as of 2014-02-01: its last interval"),
     "weather": ({"as_of": "2013-02-29"}, PERMANENT, "'2013-02-29' is not an as-of date of schedule"),
 }  # fmt: skip
+TOO_BIG = re.compile(
+    r"about ([\d.]+) MiB are needed \(most by too_big\), ([\d.]+) of [\d.]+ MiB are free.*, "
+    r"so ([\d.]+) MiB are missing; "
+    r"(.+ with [\d.]+ MiB (would make room|are all that could be expired, and not enough): shorten the retention, or "
+    r"`expire` them|no snapshot can be expired: each is the newest of its table, or a training keeps it); "
+    r".*or give Alluxio's workers more memory\.$"
+)
+"""What the sentence says of room: MiB needed, free and missing, then what could go."""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +67,15 @@ def test_check_refuses(api: AirflowApi, runs: dict[str, str], table: str) -> Non
     assert failure.tries == 1  # a permanent failure is not retried, and the others have no retries here
     assert failure.seconds < 60
     assert [event for event in events_of(api, table) if event["source_run_id"] == runs[table]] == []
+
+
+def test_what_does_not_fit_is_told_with_what_is_missing_and_what_could_go(
+    api: AirflowApi, runs: dict[str, str]
+) -> None:
+    found = TOO_BIG.search(fail(api, "snapshot_too_big", runs["too_big"]).message)
+    assert found is not None
+    needed, free, missing = map(float, found.group(1, 2, 3))
+    assert missing > 0 and missing >= needed - free - 0.2, "what is promised to others is missing, too"
 
 
 def test_a_training_without_a_date_is_refused(api: AirflowApi) -> None:

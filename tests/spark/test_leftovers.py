@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from logical_warehouse.capacity import MIB, Room
+from logical_warehouse.manifest import Store
+from logical_warehouse.promises import Promises
+from logical_warehouse.reserving import Reserving
+from logical_warehouse.store_files import store_files
+from logical_warehouse.store_health import ask_alluxio
+from pyspark.sql import SparkSession
 from warehouse import copy_write, iceberg_tables, leftovers, publish
 from warehouse.capture import snapshot_tables
 from warehouse.clean_spec import CleanJob, Removal
+from warehouse.failures import PermanentError
 from warehouse.iceberg_api import load_existing_table
 from warehouse.job_answer import JobAnswer
 from warehouse.leftovers import referred_files
+from warehouse.promises import Promise, promise_of
 from warehouse.run_spec import EndedRun, RunSpec
 from warehouse.snapshot_spec import SnapshotResult
 from warehouse.spec_json import to_json
 from warehouse.store_cleaning import clean_store
 from warehouse.store_failures import BranchGone
-from warehouse.store_files import delete_file, files_below, read_text, write_text
+from warehouse.store_files import delete_file, delete_folder, files_below, read_text, write_text
+from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import RetentionSpec, TableSpec
 from warehouse.validate_spec import ValidateResult
 from warehouse.validation import validate_snapshots
 from warehouse.validation_failures import RowCountMismatch
 
+from local_stack.alluxio import Alluxio
+from tests.spark.databases import PostgresDatabase
 from tests.spark.runs import DAG, Runs, interval
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
@@ -222,23 +235,96 @@ def test_a_capture_whose_date_retention_has_passed_goes(tmpfs_runs: Runs) -> Non
     assert runs.ids() == list(range(20, 30)) and runs.data_files() == runs.live_files()
 
 
+def test_what_is_removed_before_the_first_table_is_written_counts_as_room(
+    session: SparkSession, stores: dict[str, StoreSpec], alluxio: Alluxio, database: PostgresDatabase
+) -> None:
+    runs = Runs(session, replace(stores["alluxio"], namespace="reserved"), database)
+    runs.events(DAYS)
+    database.run("CREATE TABLE others AS SELECT * FROM events")
+    events, others = runs.table(mode="current"), runs.table("others", mode="current")
+    first, *_ = (runs.publish(events, day, run=f"room {day}").record for day in DAYS)
+    killed_while_writing(runs, others, DAYS[2], "dead8")
+    (dead,) = (path for path in runs.files("others") if path.endswith(".parquet"))
+    job = replace(runs.snapshot_job([events, others], DAYS[2], run="mine8"), ended=(ended("dead8", DAYS[2]),))
+
+    reserve(runs, alluxio, promise_of(job))
+    room = reserve(runs, alluxio, replace(promise_of(job), bytes=1))
+    assert room.removed_first == pytest.approx(len(runs.files("others")[dead]), rel=0.01) and room.left_by_ended == 0
+    too_big = replace(promise_of(job), run_id="big8", bytes=room.capacity + MIB)
+    with pytest.raises(PermanentError) as refused:
+        reserve(runs, alluxio, too_big)
+    found = REFUSAL.fullmatch(str(refused.value))
+    assert found is not None, str(refused.value)
+    needed, free, capacity, later, missing = map(float, found.group(1, 2, 3, 4, 5))
+    assert needed == pytest.approx(capacity + 1, abs=0.1) and free <= later < capacity
+    assert missing == pytest.approx(needed - later, abs=0.3)
+    assert found[6] == f"events {DAYS[0]} to {DAYS[1]} (2 snapshots)", "of three the newest stays"
+    table = load_existing_table(session, runs.store, "events")
+    table.manageSnapshots().createTag("keep_model_2013-06-01", first.iceberg_snapshot_id).commit()
+    with pytest.raises(PermanentError, match=f"; events {DAYS[1]} with"):
+        reserve(runs, alluxio, too_big)
+
+    def is_gone() -> None:
+        assert dead not in runs.files("others")
+
+    with before_the_branch(is_gone):
+        assert [one.table for one in snapshot_tables(session, job).captures] == ["events", "others"]
+
+
+REFUSAL = re.compile(
+    r"group does not fit into the store: about ([\d.]+) MiB are needed \(most by events\), "
+    r"([\d.]+) of ([\d.]+) MiB are free, ([\d.]+) MiB once this run has removed what killed tries left, "
+    r"of which [\d.]+ MiB are promised to other runs \(snapshot_tests mine8\), so ([\d.]+) MiB are missing; "
+    r"(.*) with [\d.]+ MiB are all that could be expired, and not enough: shorten the retention, or `expire` them; "
+    r"or give Alluxio's workers more memory\."
+)
+
+
+def reserve(runs: Runs, alluxio: Alluxio, own: Promise) -> Room:
+    """As the `check` of a run does it; of all other runs `mine8` alone has not ended."""
+    store = Store(
+        uri=runs.store.uri,
+        namespace=runs.store.namespace,
+        memory_only=runs.store.memory_only,
+        web=alluxio.web,
+        s3=alluxio.s3,
+    )
+    return Reserving(
+        store,
+        store_files(store),
+        Promises(store_files(store), runs.store),
+        is_live=lambda promise: promise.run_id == "mine8",
+        ask_health=lambda: ask_alluxio(store.uri, alluxio.web, memory_only=store.memory_only),
+    ).reserve("group", own, "events")
+
+
 def test_the_command_lists_what_is_left_and_removes_what_it_names(runs: Runs) -> None:
     runs.events(DAYS)
     table = runs.table()
+    capture(runs, table, DAYS[0], "late6")  # whose date is then published from a later state
     runs.publish(table, DAYS[0], grace=0)
     killed_while_writing(runs, table, DAYS[1], "dead run6")
     (dead,) = runs.data_files() - runs.live_files()
     living = capture(runs, table, DAYS[2], "living6")
 
-    left = clean_store(runs.session, CleanJob(runs.store, (), "")).left
-    branches_of = {run: RunSpec(DAG, run, 1).branch for run in ("dead run6", "living6")}
-    assert {(one.table, one.name, one.branch, one.files) for one in left} == {
-        ("events", branches_of["dead run6"], True, 1),
-        ("events", branches_of["living6"], True, 1),
+    broken = f"{runs.store.uri}/{runs.store.namespace}/broken"
+    write_text(runs.session, f"{broken}/metadata/v1.metadata.json", "{")
+    write_text(runs.session, f"{broken}/metadata/version-hint.text", "1")
+
+    listed = clean_store(runs.session, CleanJob(runs.store, (), ""))
+    left = listed.left
+    branches_of = {run: RunSpec(DAG, run, 1).branch for run in ("dead run6", "late6", "living6")}
+    assert {(one.table, one.name, one.kind, one.branch, one.files) for one in left} == {
+        ("events", branches_of["dead run6"], "try", True, 1),
+        ("events", branches_of["late6"], "try", True, 1),
+        ("events", branches_of["living6"], "capture", True, 1),
     }
+    assert [one.table for one in listed.unreadable] == ["broken"] and "damaged" in listed.unreadable[0].reason
+    delete_folder(runs.session, broken)
     assert all(one.bytes > 1_000 and 0 <= one.age_seconds < 120 for one in left)
 
-    removed = clean_store(runs.session, CleanJob(runs.store, (Removal("events", (branches_of["dead run6"],)),), ""))
+    gone = (branches_of["dead run6"], branches_of["late6"])
+    removed = clean_store(runs.session, CleanJob(runs.store, (Removal("events", gone),), ""))
     assert removed.files >= 1 and removed.bytes > 1_000
     assert dead not in runs.data_files() and runs.data_files() == runs.live_files()
     validate(runs, table, DAYS[2], "living6", living)

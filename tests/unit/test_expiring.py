@@ -28,22 +28,22 @@ def test_what_goes_is_older_and_never_the_newest() -> None:
     assert to_end(DATES, "2013-06-02T00:00:00Z") == DATES[:1]
     assert to_end(DATES, "2014-01-01T00:00:00Z") == DATES[:2]
     assert to_end(DATES, "2013-06-01T00:00:00Z") == to_end([], "2014-01-01T00:00:00Z") == []
-    assert ending_line("flights", DATES[:2]) == (
-        "flights: 2 as-of date(s), 2013-06-01 to 2013-06-02, 3 bytes; --yes ends them"
+    assert ending_line("flights", DATES[:2], 2) == (
+        "flights: 2 as-of date(s), 2013-06-01 to 2013-06-02, 6 bytes; --yes ends them"
     )
     assert "3 bytes, of which what churn, delays read stays (keep_inputs); --yes" in ending_line(
-        "flights", DATES[:2], kept_by=["churn", "delays"]
+        "flights", DATES[:2], 1, kept_by=["churn", "delays"]
     )
-    assert ending_line("flights", []) == "flights: no as-of date is that old; the newest one always stays"
+    assert ending_line("flights", [], 1) == "flights: no as-of date is that old; the newest one always stays"
 
 
 def test_what_trainings_keep_is_not_said_to_be_freed() -> None:
-    assert ended_line("flights", ExpireResult(("2013-06-01",)), "now") == (
+    assert ended_line("flights", ExpireResult(("2013-06-01",)), "now", 1) == (
         "flights: ended 1 as-of date(s); their memory is freed now"
     )
     kept = ExpireResult(("2013-06-01",), ("keep_churn_2013-06-01",), 12_000)
-    assert ended_line("flights", kept, "in 60 s").endswith(
-        "is freed in 60 s, but for 12,000 bytes that trainings keep as their inputs (keep_churn_2013-06-01)"
+    assert ended_line("flights", kept, "in 60 s", 2).endswith(
+        "is freed in 60 s, but for 24,000 bytes that trainings keep as their inputs (keep_churn_2013-06-01)"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from logical_warehouse.promises import LIVE, Promises, ended_runs
-from logical_warehouse.store_files import LocalFiles
+from logical_warehouse.store_files import AlluxioFiles, LocalFiles
 from warehouse.promises import Promise
 from warehouse.run_spec import RunSpec
 from warehouse.store_spec import StoreSpec
@@ -56,6 +56,22 @@ def test_none_is_made_before_the_store_is_pinned(tmp_path: Path) -> None:
     promises.make(mine := promise("mine"))
     assert promises.all() == [] and not (tmp_path / "store").exists()
     promises.withdraw(mine)
+
+
+def test_one_is_made_in_a_store_right_below_alluxios_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root itself has no entry in any folder."""
+    folders = {"/": ["warehouse"], "/warehouse": ["snapshots"]}
+    monkeypatch.setattr(
+        "logical_warehouse.store_files.browse",
+        lambda _web, path: [{"name": name, "isDirectory": True} for name in folders[path]],
+    )
+    written: list[str] = []
+    files = AlluxioFiles("http://web", "http://s3")
+    monkeypatch.setattr(files, "write", lambda path, data: written.append(path))
+    Promises(files, StoreSpec("alluxio://host/warehouse")).make(mine := promise("mine"))
+    Promises(files, StoreSpec("alluxio://host/later")).make(mine)
+    assert written == [f"/warehouse/_promised/snapshot_flights/{mine.run.key}.json"]
+    assert files.folders("/none") == []
 
 
 def test_one_of_another_version_is_left_alone(promises: Promises, tmp_path: Path) -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from logical_warehouse import store_cleaning
+from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
-from logical_warehouse.store_cleaning import lines, removals, run_folders, useless
+from logical_warehouse.store_cleaning import (
+    PublishedRuns,
+    lines,
+    published_runs,
+    removals,
+    run_folders,
+    useless,
+    without_use,
+)
 from logical_warehouse.store_files import LocalFiles
-from warehouse.clean_spec import Left, Removal
+from warehouse.clean_spec import CleanResult, Left, Removal, Unreadable
+from warehouse.promises import Promise
 from warehouse.run_spec import RunSpec
+from warehouse.spec_json import to_json
+
+from tests.unit.records import snapshot_record
 
 DEAD, ALIVE = RunSpec("snapshot_flights", "dead", 2), RunSpec("snapshot_flights", "alive", 1)
 LISTED = (
@@ -20,10 +37,21 @@ LISTED = (
 )
 
 
+FOLDERS = [f"/warehouse/_runs/snapshot_flights/{run.key}" for run in (DEAD, ALIVE)]
+NONE_PUBLISHED = PublishedRuns(frozenset())
+PROMISES = [
+    Promise(run.dag_id, run.run_id, "2013-06-01", "2013-06-01T00:00:00Z", tables, 0, "")
+    for run, tables in ((DEAD, ("flights",)), (ALIVE, ("flights", "planes")))
+]
+
+
+def listed(*left: Left, unreadable: tuple[Unreadable, ...] = ()) -> CleanResult:
+    return CleanResult(left, 0, 0, unreadable)
+
+
 def test_what_an_active_run_writes_is_not_in_the_list() -> None:
-    folders = [f"/warehouse/_runs/snapshot_flights/{run.key}" for run in (DEAD, ALIVE)]
-    found = useless(LISTED, folders, [ALIVE])
-    assert found.left == (LISTED[0], *LISTED[2:4]) and found.folders == (folders[0],)
+    found = useless(listed(*LISTED), FOLDERS, [ALIVE], NONE_PUBLISHED)
+    assert found.left == (LISTED[0], *LISTED[2:4]) and found.folders == (FOLDERS[0],)
     assert removals(found.left) == [Removal("flights", (DEAD.branch,), ownerless=True), Removal("planes", ())]
     assert lines(found) == [
         f"flights: run branch {DEAD.branch}, 2 file(s), 1,000 bytes, 0:01:30 old",
@@ -33,15 +61,86 @@ def test_what_an_active_run_writes_is_not_in_the_list() -> None:
         "together 1,037 bytes; --yes removes them",
         "1 run(s) are active; what they write is not among it",
     ]
+    assert without_use(PROMISES, found) == PROMISES[:1]
 
 
 def test_a_clean_store() -> None:
-    found = useless(LISTED[1:2], [], [ALIVE])
+    found = useless(listed(LISTED[1]), [], [ALIVE], NONE_PUBLISHED)
     assert not found
     assert lines(found)[0] == "nothing is left in the store that nobody needs"
 
 
-def test_answers_of_runs_without_a_published_snapshot(tmp_path: Path) -> None:
-    (tmp_path / "_runs/snapshot_flights" / DEAD.key).mkdir(parents=True)
+def test_a_complete_capture_stays_unless_it_is_asked_for() -> None:
+    capture = replace(LISTED[0], kind="capture")
+    found = useless(listed(capture, LISTED[2]), FOLDERS[:1], [], NONE_PUBLISHED)
+    assert found.left == (LISTED[2],) and found.folders == (), "its answer says that it is complete"
+    assert lines(found)[-2:] == [
+        f"flights: unpublished capture {DEAD.branch}, 2 file(s), 1,000 bytes, 0:01:30 old",
+        "together 1,000 bytes that stay: clear the task validate of such a run to publish its capture, or remove them "
+        "with --captures",
+    ]
+    of_an_earlier_try = replace(LISTED[0], name=replace(DEAD, attempt=1).branch)
+    both = useless(listed(of_an_earlier_try, capture), FOLDERS[:1], [], NONE_PUBLISHED)
+    assert both.left == (of_an_earlier_try,) and without_use(PROMISES, both) == []
+
+    asked = useless(listed(capture), FOLDERS[:1], [], NONE_PUBLISHED, captures=True)
+    assert removals(asked.left) == [Removal("flights", (DEAD.branch,))]
+    assert asked.folders == tuple(FOLDERS[:1]) and without_use(PROMISES, asked) == PROMISES[:1]
+
+
+def test_of_a_table_that_cannot_be_read_nothing_goes_nor_what_its_snapshots_may_need(tmp_path: Path) -> None:
+    (metadata := tmp_path / "snapshots/planes/metadata").mkdir(parents=True)
+    (metadata / "version-hint.text").write_text("")
+    published = published_runs(LocalFiles(), Store(uri=f"file://{tmp_path}"))
+    lost = Unreadable("airports", "its metadata are lost")
+    found = useless(listed(*LISTED, unreadable=(lost,)), FOLDERS, [], published)
+    assert found.left == LISTED[:3] and found.folders == ()
+    assert lines(found)[-2] == (
+        "airports is left alone, and the answers of all runs, since it cannot be read: its metadata are lost"
+    )
+    assert lines(found)[-1].startswith("planes is left alone") and "are damaged (" in lines(found)[-1]
+    assert without_use(PROMISES, found) == PROMISES[:1], "the other run may have left something in planes"
+
+
+def test_answers_of_runs_with_a_published_snapshot_stay(tmp_path: Path) -> None:
+    for run in (DEAD, ALIVE):
+        (tmp_path / "_runs/snapshot_flights" / run.key).mkdir(parents=True)
     store = Store(uri=f"file://{tmp_path}")
-    assert run_folders(LocalFiles(), store) == (f"{tmp_path}/_runs/snapshot_flights/{DEAD.key}",)
+    folders = run_folders(LocalFiles(), store)
+    assert set(folders) == {f"{tmp_path}/_runs/snapshot_flights/{run.key}" for run in (DEAD, ALIVE)}
+    (metadata := tmp_path / "snapshots/flights/metadata").mkdir(parents=True)
+    moment = "2013-06-02T00:00:00Z"
+    record = snapshot_record("flights", "2013-06-01", moment, moment, dag_id=DEAD.dag_id, run_id=DEAD.run_id)
+    (metadata / "v1.metadata.json").write_text(json.dumps({"properties": {record.property_name: to_json(record)}}))
+    (metadata / "version-hint.text").write_text("1")
+    published = published_runs(LocalFiles(), store)
+    assert useless(listed(), folders, [], published).folders == (f"{tmp_path}/_runs/snapshot_flights/{ALIVE.key}",)
+
+
+def test_airflow_is_asked_between_the_folders_and_the_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that publishes and ends meanwhile is active then, or its record is there afterwards."""
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(
+        "version: 1\nsources: {shop: {connection: shop, budget: 3}}\n"
+        f"store: {{uri: 'file://{tmp_path}/store'}}\n"
+        "tables: {flights: {table: public.flights, history: current, source: shop, schedule: '@daily', "
+        "start: 2013-06-01}}\n"
+    )
+    happened: list[str] = []
+
+    def tell(name: str, answer: object) -> None:
+        def told(*_: object) -> object:
+            happened.append(name)
+            return answer
+
+        monkeypatch.setattr(store_cleaning, name, told)
+
+    tell("_submit", listed())
+    tell("run_folders", tuple(FOLDERS))
+    tell("active_runs", [ALIVE])
+    tell("published_runs", PublishedRuns(frozenset({DEAD.key})))
+    assert main(["clean-store", "--yes", "--manifest", str(manifest)]) == 0
+    assert happened == ["_submit", "run_folders", "active_runs", "published_runs"]
+    assert "nothing is left" in capsys.readouterr().out

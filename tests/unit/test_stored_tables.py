@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_files import LocalFiles
-from logical_warehouse.stored_tables import unknown_tables
+from logical_warehouse.stored_tables import read_stored_table, unknown_tables
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
 
@@ -68,6 +69,51 @@ def test_the_list(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["clients", "public.customers", "0", "", "", "never captured"],
         ["customers", "public.customers", "1", "2013-06-01", "3.0", "only in the store"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("version-hint.text", ""),
+        ("v2.metadata.json", "{"),
+        ("v2.metadata.json", json.dumps({"properties": {"warehouse.snapshot.2013-06-01": '{"version": 99}'}})),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_of_by_every_command(
+    manifest: Path, store: Path, capsys: pytest.CaptureFixture[str], file: str, text: str
+) -> None:
+    (store / "snapshots/customers/metadata" / file).write_text(text)
+    sentence = "table customers: its metadata in the store cannot be read: another version of this package wrote them"
+    assert main(["tables", "--manifest", str(manifest)]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(sentence) and "cannot be read" in said.out and "2013-06-02" in said.out
+    known = {"orders": "public.orders", "clients": "public.customers"}
+    assert len(list(unknown_tables(LocalFiles(), Store(uri=f"file://{store}"), known, ["clients"]))) == 1
+    manifest.write_text(manifest.read_text().replace("clients:", "customers:"))
+    assert main(["expire", "customers", "--before", "2013-06-02", "--manifest", str(manifest)]) == 1
+    assert capsys.readouterr().err.startswith(sentence)
+    manifest.write_text(manifest.read_text().replace("customers:", "clients:"))
+    assert main(["tables", "--manifest", str(manifest), "drop", "customers", "--yes"]) == 0
+    assert not (store / "snapshots/customers").exists()
+
+
+@pytest.mark.parametrize("history", ["interval", "current"])
+def test_what_a_training_keeps(store: Path, history: str) -> None:
+    """Of intervals the Iceberg snapshot of one has all that were published before."""
+    days = (1, 2, 3)
+    records = [
+        replace(record("orders", f"2013-06-0{day}"), history=history, iceberg_snapshot_id=day)  # type: ignore[arg-type]
+        for day in days
+    ]
+    metadata = {
+        "properties": {one.property_name: to_json(one) for one in records},
+        "refs": {"keep_model_2013-06-02": {"snapshot-id": 2, "type": "tag"}, "main": {"snapshot-id": 3}},
+        "snapshots": [{"snapshot-id": day, "timestamp-ms": 1_370_044_801_000 + (day - 1) * 86_400_000} for day in days],
+    }
+    (store / "snapshots/orders/metadata/v2.metadata.json").write_text(json.dumps(metadata))
+    table = read_stored_table(LocalFiles(), f"{store}/snapshots", "orders")
+    assert table is not None
+    assert [table.is_kept(one) for one in table.records] == [history == "interval", True, False]
 
 
 def test_a_renamed_table_is_recognised_by_its_source_table(store: Path) -> None:

@@ -14,7 +14,7 @@ from warehouse.run_spec import IntervalSpec, RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob
 from warehouse.source_spec import SourceSpec
-from warehouse.spec_json import SpecError, to_json
+from warehouse.spec_json import to_json
 from warehouse.table_spec import ChecksSpec, RetentionSpec, SplitSpec, TableSpec
 
 from logical_warehouse.as_of import intervals_before, resolve_interval
@@ -128,7 +128,7 @@ class CheckOperator(BaseOperator):
         """What the store has of a table, for the estimate; nothing where it cannot be asked: that dooms no run."""
         try:
             stored = read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
-        except (PermanentError, RetryableError, SpecError, ValueError) as error:
+        except (PermanentError, RetryableError) as error:
             self.log.warning("%s: its size is not estimated from what is published: %s", table, error)
             stored = None
         return stored.records if stored is not None else ()
@@ -184,7 +184,7 @@ class CheckOperator(BaseOperator):
         try:
             for sentence in unknown_tables(store_files(self.plan.store), self.plan.store, known, mine):
                 self.log.warning("%s", sentence)
-        except (PermanentError, RetryableError, SpecError) as error:
+        except (PermanentError, RetryableError) as error:
             self.log.warning("the tables of the store are not compared with the manifest: %s", error)
 
     def _reserve(self, job: SnapshotJob, runs: AirflowRuns) -> None:
@@ -205,8 +205,9 @@ class CheckOperator(BaseOperator):
         )
         room = reserving.reserve(self.plan.group, own, max(job.tables, key=needed).name)
         self.log.info(
-            "%.1f MiB of the store are promised to this run; of %.1f MiB that are free %.1f MiB are promised to others",
-            own.bytes / MIB, room.free / MIB, room.promised / MIB,
+            "%.1f MiB of the store are promised to this run; of %.1f MiB that are free, %.1f MiB once it has removed "
+            "what killed tries left, %.1f MiB are promised to others",
+            own.bytes / MIB, room.free / MIB, room.available / MIB, room.promised / MIB,
         )  # fmt: skip
 
 
