@@ -24,18 +24,23 @@ from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
 from logical_warehouse.promises import LIVE, promises_in
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.trained_models import ModelFolder, model_folders, unreachable_models
 
 
 @dataclass(frozen=True)
 class Useless:
-    """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone."""
+    """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone.
+
+    ``models``: of trainings that have ended, and that no reader is led to.
+    """
 
     left: tuple[Left, ...]
     folders: tuple[str, ...]
     active: int
+    models: tuple[ModelFolder, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.left or self.folders)
+        return bool(self.left or self.folders or self.models)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +56,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _clean(arguments: argparse.Namespace) -> int:
     manifest = load_manifest(arguments.manifest).manifest
     plans = make_plan(manifest).snapshots if manifest is not None else ()
-    if not plans:
+    if manifest is None or not plans:
         raise PermanentError(
             f"{arguments.manifest} has no healthy table, and so does not say how to reach the store; see "
             "`python -m logical_warehouse lint`"
@@ -60,7 +65,8 @@ def _clean(arguments: argparse.Namespace) -> int:
     # First the store, then Airflow: a run that begins in between has nothing in the list.
     listed = _submit(plan, ()).left
     folders = run_folders(store_files(plan.store), plan.store)
-    found = useless(listed, folders, active_runs())
+    models = model_folders(manifest)
+    found = useless(listed, folders, active_runs(), models)
     for line in lines(found):
         print(line)
     if not found or not arguments.yes:
@@ -69,8 +75,13 @@ def _clean(arguments: argparse.Namespace) -> int:
     files = store_files(plan.store)
     for folder in found.folders:
         files.remove(folder)
+    for model in found.models:
+        model.files.remove(model.path)
     _withdraw(plan.store, found)
-    print(f"removed {removed.files} file(s), {removed.bytes:,} bytes, and {len(found.folders)} folder(s) of answers")
+    print(
+        f"removed {removed.files} file(s), {removed.bytes:,} bytes, {len(found.folders)} folder(s) of answers and "
+        f"{len(found.models)} of models"
+    )
     return 0
 
 
@@ -125,13 +136,16 @@ def run_folders(files: StoreFiles, store: Store) -> tuple[str, ...]:
     )
 
 
-def useless(listed: Sequence[Left], folders: Sequence[str], active: Collection[RunSpec]) -> Useless:
-    """Of what was listed, that of runs which are not active."""
+def useless(
+    listed: Sequence[Left], folders: Sequence[str], active: Collection[RunSpec], models: Sequence[ModelFolder] = ()
+) -> Useless:
+    """Of what was listed, that of runs which are not active; of models, those that no reader is led to."""
     keys = {run.key for run in active}
     return Useless(
         tuple(one for one in listed if not of_active(one.name, active)),
         tuple(folder for folder in folders if folder.rpartition("/")[2] not in keys),
         len(keys),
+        unreachable_models(models, active),
     )
 
 
@@ -150,6 +164,7 @@ def removals(left: Sequence[Left]) -> list[Removal]:
 def lines(found: Useless) -> list[str]:
     """What was found, for people."""
     said = [f"{one.table}: {_what(one)}, {one.files} file(s), {one.bytes:,} bytes, {_age(one)}" for one in found.left]
+    said += [f"{one.training} as of {one.as_of}: model of no use in {one.name}" for one in found.models]
     if found.folders:
         said.append(f"answers of {len(found.folders)} ended run(s)")
     if not said:
