@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand
@@ -29,12 +29,13 @@ METADATA_LOST = "metadata lost"
 
 @dataclass(frozen=True)
 class StoredTable:
-    """What is known of a table in the store. ``records`` by as-of date, the oldest first."""
+    """What is known of a table in the store. ``records`` by as-of date, the oldest first; ``properties``: all of it."""
 
     name: str
     source_table: str | None
     records: tuple[SnapshotRecord, ...]
     ended_by_hand: EndedByHand
+    properties: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def bytes(self) -> int:
@@ -66,6 +67,7 @@ def read_stored_table(files: StoreFiles, folder: str, name: str) -> StoredTable 
         properties.get(SOURCE_TABLE),
         tuple(records),
         from_json(EndedByHand, by_hand) if by_hand else EndedByHand(()),
+        properties,
     )
 
 

@@ -124,6 +124,7 @@ def resolve_training(name: str, config: TrainingConfig, defaults: Defaults) -> T
         arguments=config.arguments,
         conf=config.conf,
         model=config.model,
+        wait_for_inputs=config.wait_for_inputs,
         keep_inputs=config.keep_inputs,
         **_task_settings(config, defaults),
     )
