@@ -87,7 +87,7 @@ class TrainingConfig(Section):
     model: Text | None = None
     """URI under which models go; in the store, where unset."""
     wait_for_inputs: Duration = DEFAULT_WAIT_FOR_INPUTS
-    """How long to wait for intervals that are missing in a window, as while a backfill runs; `0s`: its tries only."""
+    """How long to wait for missing intervals, as while a backfill runs; `0s`: by its tries only."""
     keep_inputs: bool = False
     """Keep exactly what was read, so that it can be read again row for row."""
     retries: NotNegative | None = None
