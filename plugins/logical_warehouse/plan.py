@@ -25,13 +25,12 @@ from logical_warehouse.manifest import (
     Table,
     Training,
 )
+from logical_warehouse.manifest.source import HOLDER_CONNECTIONS
 
 POOL_PREFIX = "warehouse_"
 REPAIR_POOL = "warehouse-repair"
 """Keeps the runs that bring lost snapshots back to so many at once. No source's pool can have this name."""
 MONITOR_DAG = "warehouse_monitor"
-HOLDER_CONNECTIONS = 1
-"""Connections of a snapshot job beside its splits: the one that holds the shared state of the source open."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
 from logical_warehouse.promises import LIVE, promises_in
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
 from logical_warehouse.stored_tables import TableUnreadable, read_stored_table
+from logical_warehouse.trained_models import ModelFolder, model_folders, unreachable_models
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Useless:
     """What nothing needs. ``folders``: paths of the answers of ended runs. ``active``: runs that were left alone.
 
     ``captures``: complete ones that may still be published, and stay. ``unreadable``: tables that were left alone.
+    ``models``: of trainings that have ended, and that no reader is led to.
     """
 
     left: tuple[Left, ...]
@@ -40,9 +42,10 @@ class Useless:
     active: int
     captures: tuple[Left, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    models: tuple[ModelFolder, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.left or self.folders)
+        return bool(self.left or self.folders or self.models)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _clean(arguments: argparse.Namespace) -> int:
     manifest = load_manifest(arguments.manifest).manifest
     plans = make_plan(manifest).snapshots if manifest is not None else ()
-    if not plans:
+    if manifest is None or not plans:
         raise PermanentError(
             f"{arguments.manifest} has no healthy table, and so does not say how to reach the store; see "
             "`python -m logical_warehouse lint`"
@@ -81,18 +84,22 @@ def _clean(arguments: argparse.Namespace) -> int:
     # In this order: what begins after the listings has nothing in them, and what ends before Airflow is asked has
     # published by the time the records are read.
     listed = _submit(plan, ())
-    folders = run_folders(files, plan.store)
+    folders, models = run_folders(files, plan.store), model_folders(manifest)
     active = active_runs()
-    found = useless(listed, folders, active, published_runs(files, plan.store), captures=arguments.captures)
+    published = published_runs(files, plan.store)
+    found = useless(listed, folders, active, published, models, captures=arguments.captures)
     for line in lines(found):
         print(line)
     if found and arguments.yes:
         removed = _submit(plan, removals(found.left))
         for folder in found.folders:
             files.remove(folder)
+        for model in found.models:
+            model.files.remove(model.path)
         _withdraw(plan.store, found)
         print(
-            f"removed {removed.files} file(s), {removed.bytes:,} bytes, and {len(found.folders)} folder(s) of answers"
+            f"removed {removed.files} file(s), {removed.bytes:,} bytes, {len(found.folders)} folder(s) of answers and "
+            f"{len(found.models)} of models"
         )
     return 1 if found.unreadable else 0
 
@@ -160,10 +167,12 @@ def useless(
     folders: Sequence[str],
     active: Collection[RunSpec],
     published: PublishedRuns,
+    models: Sequence[ModelFolder] = (),
     *,
     captures: bool = False,
 ) -> Useless:
-    """Of what was listed, that of runs which are not active, and nothing of a table that cannot be read.
+    """Of what was listed, that of runs which are not active, and nothing of a table that cannot be read; of models,
+    those that no reader is led to.
 
     While there is one, the answers of all runs stay: whose reports its snapshots need is in its records.
 
@@ -180,6 +189,7 @@ def useless(
         len(keys),
         kept,
         tuple(unreadable[table] for table in sorted(unreadable)),
+        unreachable_models(models, active),
     )
 
 
@@ -204,6 +214,7 @@ def removals(left: Sequence[Left]) -> list[Removal]:
 def lines(found: Useless) -> list[str]:
     """What was found, for people."""
     said = [_line(one) for one in found.left]
+    said += [f"{one.training} as of {one.as_of}: model of no use in {one.name}" for one in found.models]
     if found.folders:
         said.append(f"answers of {len(found.folders)} ended run(s)")
     if not said:

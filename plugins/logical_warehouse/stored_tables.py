@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class StoredTable:
     """What is known of a table in the store. ``records`` by as-of date, the oldest first.
 
     ``retained_from``: start of the oldest date that retention keeps, empty for all. ``run_branches``: tries of runs
-    that have published nothing (yet) of what they wrote.
+    that have published nothing (yet) of what they wrote. ``properties``: all of the table's.
     """
 
     name: str
@@ -70,6 +70,7 @@ class StoredTable:
     retained_from: str = ""
     run_branches: frozenset[str] = frozenset()
     kept_inputs: tuple[KeptInput, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def bytes(self) -> int:
@@ -134,6 +135,7 @@ def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
         properties.get(RETAINED_FROM, ""),
         frozenset(reference for reference in references if reference.startswith(RUN_PREFIX)),
         tuple(KeptInput(one, datetime.fromtimestamp(made[one] / 1000, UTC)) for one in kept),
+        properties,
     )
 
 

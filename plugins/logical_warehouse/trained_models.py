@@ -7,14 +7,15 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
+from warehouse.model_folders import INPUTS, POINTER, run_key_of
+from warehouse.run_spec import RunSpec
 from warehouse.spec_json import SpecError, from_json
 from warehouse.store_failures import FileIncomplete
 from warehouse.train_spec import InputRead, TrainResult
 
 from logical_warehouse.manifest import Manifest
-from logical_warehouse.store_files import LocalFiles, StoreFiles, store_files
+from logical_warehouse.store_files import LocalFiles, StoreFiles, path_in, store_files
 
 
 @dataclass(frozen=True)
@@ -33,32 +34,81 @@ class TrainedModel:
     snapshots: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class ModelFolder:
+    """What one try of a training wrote, or is writing. ``root``: URI under which the models of all trainings are."""
+
+    files: StoreFiles
+    root: str
+    training: str
+    as_of: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Path in its file system."""
+        return f"{path_in(self.root)}/{self.training}/{self.as_of}/{self.name}"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the pointer of its date names it. One that is being written just now is taken to do so."""
+        try:
+            pointer = json.loads(self.files.read(f"{self.path.rpartition('/')[0]}/{POINTER}"))
+        except FileNotFoundError:
+            return False
+        except (FileIncomplete, ValueError):
+            return True
+        return self.name in (pointer.get("folder"), pointer.get("before"))
+
+
 def models_in_store(manifest: Manifest, table: str) -> list[TrainedModel]:
     """Models that lie in the store, or in a folder of this machine, and had ``table`` as an input.
 
     :raises RetryableError: the store does not answer.
     """
     found: list[TrainedModel] = []
-    roots = {f"{manifest.store.uri}/_models"}
-    roots |= {training.model.rstrip("/") for training in manifest.trainings.values() if training.model}
-    for root in sorted(roots):
-        if root.startswith(f"{manifest.store.uri}/"):
-            found += _models_below(store_files(manifest.store), root, table)
-        elif root.startswith("file://"):
-            found += _models_below(LocalFiles(), root, table)
+    for folder in model_folders(manifest):
+        with suppress(FileNotFoundError, FileIncomplete):  # incomplete: of a training that died as it wrote it
+            written = json.loads(folder.files.read(f"{folder.path}/{INPUTS}"))
+            if reads := _reads((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
+                path = f"{folder.root}/{folder.training}/{folder.as_of}/{folder.name}"
+                found.append(_model(folder.training, folder.as_of, written.get("run_id"), reads, path))
     return found
 
 
-def _models_below(files: StoreFiles, root: str, table: str) -> Iterator[TrainedModel]:
-    folder = urlsplit(root).path
-    for training in files.folders(folder):
-        for as_of in files.folders(f"{folder}/{training}"):
-            for one in files.folders(f"{folder}/{training}/{as_of}"):
-                with suppress(FileNotFoundError, FileIncomplete):  # incomplete: of a training that died as it wrote it
-                    written = json.loads(files.read(f"{folder}/{training}/{as_of}/{one}/inputs.json"))
-                    if reads := _reads((from_json(InputRead, json.dumps(read)) for read in written["inputs"]), table):
-                        path = f"{root}/{training}/{as_of}/{one}"
-                        yield _model(training, as_of, written.get("run_id"), reads, path)
+def model_folders(manifest: Manifest) -> list[ModelFolder]:
+    """The folders of all tries of trainings, in the store and in folders of this machine.
+
+    :raises RetryableError: the store does not answer.
+    """
+    roots = {f"{manifest.store.uri}/_models"}
+    roots |= {training.model.rstrip("/") for training in manifest.trainings.values() if training.model}
+    found: list[ModelFolder] = []
+    for root in sorted(roots):
+        if root.startswith(f"{manifest.store.uri}/"):
+            found += _folders_below(store_files(manifest.store), root)
+        elif root.startswith("file://"):
+            found += _folders_below(LocalFiles(), root)
+    return found
+
+
+def _folders_below(files: StoreFiles, root: str) -> Iterator[ModelFolder]:
+    path = path_in(root)
+    for training in files.folders(path):
+        for as_of in files.folders(f"{path}/{training}"):
+            for name in files.folders(f"{path}/{training}/{as_of}"):
+                yield ModelFolder(files, root, training, as_of, name)
+
+
+def unreachable_models(folders: Iterable[ModelFolder], active: Collection[RunSpec]) -> tuple[ModelFolder, ...]:
+    """Those of ended runs that no pointer leads a reader to: of killed tries, and of one date's trainings at once.
+
+    :param folders: listed before it was asked which runs are ``active``: what has begun since is not among them.
+    """
+    keys = {run.key for run in active}
+    ended = [one for one in folders if (key := run_key_of(one.name)) is not None and key not in keys]
+    # Only now: a run that has ended since they were listed has made its own the one that counts.
+    return tuple(one for one in ended if not one.is_named)
 
 
 def models_of_results(results: Iterable[tuple[str, Any]], table: str) -> list[TrainedModel]:

@@ -6,7 +6,9 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
+from threading import Event
 from typing import TYPE_CHECKING
 
 from warehouse.capture_failures import CapturedTooLate, IntervalNotOver
@@ -19,10 +21,11 @@ from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.jvm import activate
 from warehouse.masks import MaskKey, keys_from_environment
-from warehouse.progress import progress_lines
+from warehouse.progress import cancel_jobs, new_job_group, progress_lines
 from warehouse.promises import promise_of
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.schema_failures import ColumnsLost
+from warehouse.side_by_side import side_by_side
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult, TableCapture
 from warehouse.source_fingerprint import source_fingerprint
 from warehouse.source_read import SourceRead, plan_read, read_table
@@ -34,7 +37,7 @@ from warehouse.table_spec import TableSpec
 from warehouse.vendor_errors import source_errors, store_errors
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 BranchOff = Callable[[SnapshotJob, SourceRead], Future[int]]
 """Starts making a table's run branch; its result is the id of the schema to write in."""
@@ -153,21 +156,17 @@ def _capture(
     started = time.monotonic()
     table = read.table
     branched = branch_off(job, read)
+    if job.run.again:
+        # It may be left out, and others follow in the same state, which cancelling the fingerprint would end.
+        branched.result()
+    writing = _writing(session, job, state, read, branched)
     # The holder takes the fingerprint while the splits are read: in the same state, at little cost in wall time.
-    with ThreadPoolExecutor(max_workers=1) as holder:
-        asked = holder.submit(source_fingerprint, state, read, table.validate)
-        if read.through_holder:
-            written = write_from_holder(session, job, state, read, branched.result())
-        elif (reason := why_over_jdbc(session, state)) is None:
-            # Not at the top: PyArrow takes half a second that a read over JDBC need not pay, and may not be there.
-            from warehouse.copy_write import write_by_copy  # noqa: PLC0415
-
-            written = write_by_copy(session, job, state, read, branched.result())
-        else:
-            print(f"{table.name}: over JDBC, since {reason}", flush=True)
-            frame = read_table(session, state, read)
-            written = _write_from_splits(session, job, read, frame, branched.result())
-        fingerprint = asked.result()
+    written, fingerprint = side_by_side(
+        writing.write,
+        lambda: source_fingerprint(state, read, table.validate),
+        cancel_work=writing.cancel,
+        cancel_beside=state.cancel,
+    )
     state.verify(table.name)
     path = ""
     if table.validate != "count":
@@ -196,15 +195,49 @@ def _capture(
     )
 
 
+@dataclass(frozen=True)
+class _Writing:
+    """How the rows of a table get onto its run branch; ``cancel`` ends that soon, from another thread."""
+
+    write: Callable[[], Written]
+    cancel: Callable[[], None]
+
+
+def _writing(
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, branched: Future[int]
+) -> _Writing:
+    """The way for this source; ``branched`` has the schema to write in once there is a branch."""
+    if read.through_holder:
+        return _Writing(lambda: write_from_holder(session, job, state, read, branched.result()), state.cancel)
+    if (reason := why_over_jdbc(session, state)) is None:
+        cancelled = Event()
+
+        def copy() -> Written:
+            # Not at the top: PyArrow takes half a second that a read over JDBC need not pay, and may not be there.
+            from warehouse.copy_write import write_by_copy  # noqa: PLC0415
+
+            return write_by_copy(session, job, state, read, branched.result(), cancelled=cancelled)
+
+        return _Writing(copy, cancelled.set)
+    print(f"{read.table.name}: over JDBC, since {reason}", flush=True)
+    group = new_job_group(read.table.name)
+    return _Writing(
+        lambda: _write_from_splits(session, job, state, read, branched, group=group),
+        lambda: cancel_jobs(session, group),
+    )
+
+
 def _write_from_splits(
-    session: SparkSession, job: SnapshotJob, read: SourceRead, frame: DataFrame, schema_id: int
+    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, branched: Future[int], *, group: str
 ) -> Written:
-    """Through Spark's own connections, one for each split."""
+    """Through Spark's own connections, one for each split, in jobs of ``group``."""
     table, source = read.table, job.source
+    frame = read_table(session, state, read)
+    schema_id = branched.result()
     with (
         store_errors(job.store.uri, table.name),
         source_errors(source.name, source.user, table.name),
-        progress_lines(session, table.name, read.row_bytes),
+        progress_lines(session, group, table.name, read.row_bytes),
     ):
         return write_run_branch(
             session, job.store, job.run, table, frame=frame, as_of=job.interval.as_of, schema_id=schema_id

@@ -22,6 +22,7 @@ from warehouse.failures import JobError
 from warehouse.jvm import java_array, jvm_of
 from warehouse.masks import MaskKey
 from warehouse.pooling import JdbcSession, ensure_sessions_are_kept
+from warehouse.side_by_side import Cancelled
 from warehouse.source_failures import DriverMissing, OpenWriters, SourceRefused, SourceStateElsewhere, SourceStateLost
 from warehouse.source_spec import PASSWORD_VARIABLE, SourceSpec
 from warehouse.table_spec import TableSpec
@@ -50,6 +51,9 @@ class SourceState:
         self.keys = {key.connection: key for key in keys}
         self._connection = connection
         self._lock = threading.Lock()
+        self._running: Any | None = None
+        self._cancelled = False
+        self._cancelling = threading.Lock()
         self.consistency = source.consistency
         export = dialect.export_snapshot_sql() if source.consistency == "snapshot" else None
         self.snapshot: str | None = self.value(export) if export else None
@@ -67,18 +71,13 @@ class SourceState:
 
         :raises JobError: the source refused, or is gone.
         """
-        with self._lock, source_errors(self.source.name, self.source.user, table):
-            statement = self._connection.createStatement()
-            try:
-                answer = statement.executeQuery(sql)
-                width = answer.getMetaData().getColumnCount()
-                rows: list[tuple[str | None, ...]] = []
-                while answer.next():
-                    rows.append(tuple(answer.getString(index) for index in range(1, width + 1)))
-                return rows
-            finally:
-                with suppress(Py4JJavaError):
-                    statement.close()
+        with source_errors(self.source.name, self.source.user, table), self._statement() as statement:
+            answer = statement.executeQuery(sql)
+            width = answer.getMetaData().getColumnCount()
+            rows: list[tuple[str | None, ...]] = []
+            while answer.next():
+                rows.append(tuple(answer.getString(index) for index in range(1, width + 1)))
+            return rows
 
     @contextmanager
     def stream(self, sql: str) -> Iterator[Any]:
@@ -86,8 +85,7 @@ class SourceState:
 
         No other statement runs meanwhile: some drivers would read the rest of the answer into memory first.
         """
-        with self._lock:
-            statement = self._connection.createStatement()
+        with self._statement() as statement:
             statement.setFetchSize(max(1, self.source.fetch_size))
             try:
                 yield statement.executeQuery(sql)
@@ -95,9 +93,32 @@ class SourceState:
                 with suppress(Py4JError):
                     statement.cancel()  # else closing it would read the rest
                 raise
+
+    @contextmanager
+    def _statement(self) -> Iterator[Any]:
+        """A ``java.sql.Statement`` in the held state, the only one at a time, which :meth:`cancel` reaches."""
+        with self._lock:
+            with self._cancelling:
+                if self._cancelled:
+                    raise Cancelled
+                self._running = self._connection.createStatement()
+            try:
+                yield self._running
             finally:
-                with suppress(Py4JError):
+                with self._cancelling, suppress(Py4JError):
+                    statement, self._running = self._running, None
                     statement.close()
+
+    def cancel(self) -> None:
+        """End what another thread reads in the held state; it fails, and nothing can be read in the state any more.
+
+        A statement that is about to begin may not be reached: ask again until that thread has ended.
+        """
+        with self._cancelling:
+            self._cancelled = True
+            if self._running is not None:
+                with suppress(Py4JError):
+                    self._running.cancel()
 
     def value(self, sql: str, table: str | None = None) -> str | None:
         """First cell of the first row."""
@@ -114,7 +135,8 @@ class SourceState:
     def is_held(self) -> bool:
         """Whether the state is held still."""
         try:
-            if (alive := self.dialect.alive_sql) is None:
+            # A cancelled statement may have broken the transaction, in which nothing is answered any more.
+            if (alive := self.dialect.alive_sql) is None or self._cancelled:
                 return bool(self._connection.isValid(ALIVE_SECONDS))
             self.value(alive)
         except JobError:

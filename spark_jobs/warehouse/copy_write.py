@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -30,6 +30,7 @@ from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.iceberg_tables import Written
 from warehouse.jvm import java_array, jvm_of
 from warehouse.progress import Work, progress_of
+from warehouse.side_by_side import Cancelled
 from warehouse.source_read import AS_OF_COLUMN, SourceRead
 from warehouse.splits import SPLIT_KEY
 from warehouse.vendor_errors import store_errors
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from warehouse.snapshot_spec import SnapshotJob
 
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
+"""Within which it is noticed that the reading is cancelled, or that the JVM is gone."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,18 @@ class _Column:
 
 
 def write_by_copy(
-    session: SparkSession, job: SnapshotJob, state: SourceState, read: SourceRead, schema_id: int
+    session: SparkSession,
+    job: SnapshotJob,
+    state: SourceState,
+    read: SourceRead,
+    schema_id: int,
+    *,
+    cancelled: Event | None = None,
 ) -> Written:
     """Read the table in the held state and write it to the run branch, as ``write_run_branch`` does with a frame.
 
     :param schema_id: the Iceberg schema to write in.
+    :param cancelled: ends the reading soon where another thread sets it.
     :raises JobError: the source refused or is gone, or the store did not take a file; nothing is left of the files.
     """
     name, source, label = read.table.name, state.source, job.interval.as_of
@@ -85,7 +94,8 @@ def write_by_copy(
     try:
         with progress_of(name, lambda: Work(sum(ended), len(ended), sum(rows)), read.row_bytes):
             # As many at once as Spark would run tasks: who gave the job two cores wants no more of the source.
-            _run_all(copy, readers, at_once=int(session.sparkContext.defaultParallelism))
+            at_once = int(session.sparkContext.defaultParallelism)
+            _run_all(copy, readers, at_once=at_once, cancelled=cancelled or Event())
         with store_errors(job.store.uri, name):
             head = replace_on_branch(
                 session,
@@ -151,9 +161,10 @@ def _scratch(session: SparkSession) -> str:
     return str(jvm_of(session).java.lang.System.getProperty("java.io.tmpdir"))
 
 
-def _run_all(copy: Callable[[int], None], readers: Sequence[SplitReader], *, at_once: int) -> None:
+def _run_all(copy: Callable[[int], None], readers: Sequence[SplitReader], *, at_once: int, cancelled: Event) -> None:
     """``copy`` of every reader's number; where one fails the others are ended, and its failure is raised.
 
+    :raises Cancelled: all were ended, since ``cancelled`` was set.
     :raises ConnectionError: the JVM that started this Python has ended: nobody would take the files any more.
     """
     parent = os.getppid()
@@ -163,6 +174,8 @@ def _run_all(copy: Callable[[int], None], readers: Sequence[SplitReader], *, at_
             while wait(running, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION).not_done:
                 if failures := _failures(running):
                     raise failures[0]
+                if cancelled.is_set():
+                    raise Cancelled
                 if os.getppid() != parent:
                     raise ConnectionError("the JVM of this job has ended")
             if failures := _failures(running):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from warehouse.failures import PermanentError, RetryableError
+from warehouse.retention import RETAINED_FROM
 from warehouse.snapshot_record import SnapshotRecord
+from warehouse.table_origin import HISTORY, START, TIME_ZONE
 
 _DAY = timedelta(days=1)
 # Clocks change by an hour, in one place (Lord Howe Island) by half of it: a calendar day has 23 to 25 hours.
@@ -64,6 +66,67 @@ class OverlappingIntervals(PermanentError):
         )
 
 
+@dataclass(eq=False)
+class WindowOfStates(PermanentError):
+    """A window was asked of a table whose snapshots are whole states, not intervals to be put together."""
+
+    table: str
+    window: int
+
+    def __str__(self) -> str:
+        return f"table {self.table} keeps whole states, so a window of {self.window} intervals of it has no meaning"
+
+
+@dataclass(eq=False)
+class NotWholeStates(PermanentError):
+    """At or before was asked of a table of whose intervals every one up to the date is needed."""
+
+    table: str
+
+    def __str__(self) -> str:
+        return (
+            f"table {self.table} is put together from intervals, so 'at or before' has no meaning for it; read it as "
+            "of a date, or its newest"
+        )
+
+
+def meant(
+    table: str,
+    properties: Mapping[str, str],
+    records: Mapping[str, SnapshotRecord],
+    as_of: str | None,
+    *,
+    window: int | None = None,
+    at_or_before: bool = False,
+    end: str | None = None,
+) -> tuple[SnapshotRecord, ...]:
+    """The records that a read of ``table`` is put together from, oldest first: one, but of interval tables.
+
+    :param properties: of the table in the store.
+    :param records: by as-of date, the oldest first.
+    :param as_of: None for the newest.
+    :param window: as of :func:`covered`; ``end`` as of :func:`newest_known`.
+    :raises JobError: as those say; or the table's history does not go with what is asked.
+    """
+    if as_of is None:
+        if not records:
+            raise NoSuchSnapshot(table, "its newest date", ())
+        as_of = next(reversed(list(records)))
+    if properties.get(HISTORY) == "interval":
+        if at_or_before:
+            raise NotWholeStates(table)
+        retained = properties.get(RETAINED_FROM)
+        since = max(filter(None, (retained, properties.get(START))), default=None)
+        return covered(table, records.values(), as_of, since=since, expired=retained is not None, window=window)
+    if window is not None and window > 1:
+        raise WindowOfStates(table, window)
+    if at_or_before:
+        return (newest_known(table, records.values(), as_of, end=end, time_zone=properties.get(TIME_ZONE, "UTC")),)
+    if as_of not in records:
+        raise NoSuchSnapshot(table, as_of, tuple(records))
+    return (records[as_of],)
+
+
 def covered(
     table: str, records: Collection[SnapshotRecord], as_of: str, *, since: str | None, expired: bool, window: int | None
 ) -> tuple[SnapshotRecord, ...]:
@@ -98,7 +161,7 @@ def covered(
     return tuple(slot for slot in slots if isinstance(slot, SnapshotRecord))
 
 
-def at_or_before(
+def newest_known(
     table: str, records: Collection[SnapshotRecord], as_of: str, *, end: str | None = None, time_zone: str = "UTC"
 ) -> SnapshotRecord:
     """The newest state that was known when the interval of ``as_of`` ended, so that nothing later leaks into it.

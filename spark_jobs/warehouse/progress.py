@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,30 @@ class Work:
 
 
 @contextmanager
-def progress_lines(session: SparkSession, table: str, row_bytes: float | None) -> Iterator[None]:
+def progress_lines(session: SparkSession, group: str, table: str, row_bytes: float | None) -> Iterator[None]:
     """Print a line as each split of the block's Spark job finishes, and at least every 10 seconds.
 
+    :param group: of :func:`new_job_group`, in which the block's jobs are.
     :param row_bytes: estimated bytes of a row in the source, for MB/s; None leaves the rate in rows.
     """
-    group = f"warehouse-{table}-{time.monotonic_ns()}"
     session.sparkContext.setJobGroup(group, f"snapshot of {table}")
-    with progress_of(table, lambda: work_of(session, group), row_bytes):
-        yield
+    try:
+        with progress_of(table, lambda: work_of(session, group), row_bytes):
+            yield
+    finally:
+        with suppress(Py4JError):
+            session._jsc.clearJobGroup()
+
+
+def new_job_group(table: str) -> str:
+    """Name of a group that no other Spark job is in."""
+    return f"warehouse-{table}-{time.monotonic_ns()}"
+
+
+def cancel_jobs(session: SparkSession, group: str) -> None:
+    """Make the jobs of a group fail, from any thread: those that run, and those that would begin later."""
+    with suppress(Py4JError):
+        session._jsc.sc().cancelJobGroupAndFutureJobs(group)
 
 
 @contextmanager

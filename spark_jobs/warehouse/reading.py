@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as sf
 
-from warehouse.coverage import MissingIntervals, NoSuchSnapshot, covered
-from warehouse.coverage import at_or_before as newest_known
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, meant
 from warehouse.failures import PermanentError
 from warehouse.forgotten import replaced_by
 from warehouse.held_files import Listing, MetadataLost, ensure_files_held, listing_with_metadata, read_marks
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
 from warehouse.lost_marks import LostMark, lost
-from warehouse.records import RETAINED_FROM, records_of
+from warehouse.records import records_of
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.store_spec import StoreSpec
 from warehouse.table_access import readable_tables
+from warehouse.table_origin import HISTORY
 from warehouse.train_spec import InputRead, InputSpec
 from warehouse.vendor_errors import store_errors
 
@@ -47,30 +47,6 @@ class UnknownTable(PermanentError):
         close = difflib.get_close_matches(self.table, self.known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"table {self.table} is not in the store, which has {', '.join(self.known)}{hint}"
-
-
-@dataclass(eq=False)
-class WindowOfStates(PermanentError):
-    """A window was asked of a table whose snapshots are whole states, not intervals to be put together."""
-
-    table: str
-    window: int
-
-    def __str__(self) -> str:
-        return f"table {self.table} keeps whole states, so a window of {self.window} intervals of it has no meaning"
-
-
-@dataclass(eq=False)
-class NotWholeStates(PermanentError):
-    """At or before was asked of a table of whose intervals every one up to the date is needed."""
-
-    table: str
-
-    def __str__(self) -> str:
-        return (
-            f"table {self.table} is put together from intervals, so 'at or before' has no meaning for it; read it as "
-            "of a date, or its newest"
-        )
 
 
 class LateSnapshot(UserWarning):
@@ -178,7 +154,7 @@ def resolve(
         states that had ended by then, whatever their schedule.
     """
 
-    def meant(mark: LostMark) -> bool:
+    def could_be(mark: LostMark) -> bool:
         """Whether the newest, or at or before, could have meant its date."""
         # By text, which for labels is by time.
         return as_of is None or (at_or_before and (mark.end <= end if end else mark.as_of <= as_of))
@@ -193,11 +169,11 @@ def resolve(
                 raise lost(table, missing) from error
             raise
         except (MetadataLost, UnknownTable, NoSuchSnapshot) as error:
-            if missing := marks.of([as_of]) or tuple(filter(meant, marks.marks)):
+            if missing := marks.of([as_of]) or tuple(filter(could_be, marks.marks)):
                 raise lost(table, missing) from error
             raise
         newer = marks.newer(records_of(loaded).values(), than=found.records[-1])
-        if gone := (*marks.still_lost(found.records), *filter(meant, newer)):
+        if gone := (*marks.still_lost(found.records), *filter(could_be, newer)):
             raise lost(table, gone)
         ensure_files_held(
             session, store, loaded, listing, name=table, snapshot_id=found.iceberg_snapshot_id, as_of=found.as_of
@@ -216,26 +192,10 @@ def _load(session: SparkSession, store: StoreSpec, table: str) -> tuple[Listing,
 def _resolve(
     table: str, loaded: Any, as_of: str | None, *, window: int | None, at_or_before: bool, end: str | None
 ) -> Resolved:
-    properties, records = properties_of(loaded), records_of(loaded)
-    if as_of is None:
-        if not records:
-            raise NoSuchSnapshot(table, "its newest date", ())
-        as_of = next(reversed(records))
-    if properties.get("warehouse.history") == "interval":
-        if at_or_before:
-            raise NotWholeStates(table)
-        retained = properties.get(RETAINED_FROM)
-        since = max(filter(None, (retained, properties.get("warehouse.start"))), default=None)
-        found = covered(table, records.values(), as_of, since=since, expired=retained is not None, window=window)
-        return Resolved(table, _head(loaded, MAIN), found)
-    if window is not None and window > 1:
-        raise WindowOfStates(table, window)
-    if at_or_before:
-        time_zone = properties.get("warehouse.time_zone", "UTC")
-        as_of = newest_known(table, records.values(), as_of, end=end, time_zone=time_zone).as_of
-    if as_of not in records:
-        raise NoSuchSnapshot(table, as_of, tuple(records))
-    return Resolved(table, _head(loaded, as_of), (records[as_of],))
+    properties = properties_of(loaded)
+    found = meant(table, properties, records_of(loaded), as_of, window=window, at_or_before=at_or_before, end=end)
+    reference = MAIN if properties.get(HISTORY) == "interval" else found[-1].as_of
+    return Resolved(table, _head(loaded, reference), found)
 
 
 def read_input(

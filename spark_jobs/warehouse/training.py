@@ -4,7 +4,10 @@ An application of one's own is three lines, as ``train_model.py`` is: a function
 manifest's arguments to a fitted model and its metrics, given to :func:`run_training`.
 
 Below ``model_path`` each try has its own folder with ``model`` (Spark ML), ``metrics.json`` and ``inputs.json``, and
-``current.json``, written last, names the folder that counts: a reader never sees half a model.
+``current.json``, written last, names the folder that counts: a reader never sees half a model. It also names the one
+that counted before, which stays for whoever is reading it just now, and goes when the next one counts. A training
+removes no other folder: what no pointer has named may be of another run of this date, which is still writing it. Those
+of ended runs are for ``clean-store``.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from pyspark.sql import DataFrame
 
 from warehouse.coverage import NoSuchSnapshot
 from warehouse.failures import RetryableError
-from warehouse.jvm import jvm_of
+from warehouse.model_folders import INPUTS, POINTER, new_folder
 from warehouse.reading import UnknownTable, read_again, read_input
 from warehouse.spec_json import from_json
-from warehouse.store_files import write_text
+from warehouse.store_files import delete_folder, read_text, write_text
 from warehouse.store_spec import StoreSpec
 from warehouse.train_spec import KEPT_PREFIX, InputRead, TrainJob, TrainResult
 from warehouse.vendor_errors import store_errors
@@ -35,9 +38,6 @@ if TYPE_CHECKING:
 
 Learn = Callable[[Mapping[str, DataFrame], Mapping[str, object]], tuple[PipelineModel, dict[str, float]]]
 """Inputs by table name and the manifest's arguments → fitted model and its metrics."""
-
-POINTER = "current.json"
-INPUTS = "inputs.json"
 
 
 @dataclass(eq=False)
@@ -104,14 +104,8 @@ def repeat_inputs(
 
 def _read_json(session: SparkSession, path: str) -> Any | None:
     """What a JSON file holds; None where there is no such file."""
-    file_system, java_path = _file_system(session, path)
-    if not file_system.exists(java_path):
-        return None
-    stream = file_system.open(java_path)
-    try:
-        return json.loads(bytes(stream.readAllBytes()))
-    finally:
-        stream.close()
+    text = read_text(session, path)
+    return None if text is None else json.loads(text)
 
 
 def _read_inputs(session: SparkSession, job: TrainJob) -> tuple[dict[str, DataFrame], tuple[InputRead, ...]]:
@@ -153,32 +147,12 @@ def _keep_model(
     session: SparkSession, job: TrainJob, model: PipelineModel, metrics: dict[str, float], inputs_json: str
 ) -> str:
     root = job.model_path.rstrip("/")
-    folder = f"{job.run.key}-try{job.run.attempt}"
-    previous = current_folder(session, root)
-    # Cleared first: this try may be asked a second time, and Spark writes into no folder that exists.
-    _remove(session, f"{root}/{folder}")
+    folder = new_folder(job.run)
     model.write().save(f"{root}/{folder}/model")
     write_text(session, f"{root}/{folder}/metrics.json", json.dumps(metrics, indent=2))
     write_text(session, f"{root}/{folder}/{INPUTS}", inputs_json)
-    write_text(session, f"{root}/{POINTER}", json.dumps({"folder": folder}))
-    # The one before stays for whoever is reading it just now.
-    _remove_others(session, root, keep={folder, previous})
+    replaced = _read_json(session, f"{root}/{POINTER}") or {}
+    write_text(session, f"{root}/{POINTER}", json.dumps({"folder": folder, "before": replaced.get("folder")}))
+    if replaced.get("before") is not None:
+        delete_folder(session, f"{root}/{replaced['before']}")
     return f"{root}/{folder}/model"
-
-
-def _remove(session: SparkSession, path: str) -> None:
-    file_system, java_path = _file_system(session, path)
-    if file_system.exists(java_path):
-        file_system.delete(java_path, True)
-
-
-def _remove_others(session: SparkSession, root: str, keep: set[str | None]) -> None:
-    file_system, path = _file_system(session, root)
-    for status in file_system.listStatus(path):
-        if status.isDirectory() and status.getPath().getName() not in keep:
-            file_system.delete(status.getPath(), True)
-
-
-def _file_system(session: SparkSession, path: str) -> tuple[Any, Any]:
-    java_path = jvm_of(session).org.apache.hadoop.fs.Path(path)
-    return java_path.getFileSystem(session._jsc.hadoopConfiguration()), java_path

@@ -12,13 +12,11 @@ import pytest
 import warehouse
 from pyspark.sql import DataFrame
 from warehouse.capture import snapshot_tables
-from warehouse.coverage import MissingIntervals, NoSuchSnapshot
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, NotWholeStates, WindowOfStates
 from warehouse.reading import (
     InputExpired,
     LateSnapshot,
-    NotWholeStates,
     UnknownTable,
-    WindowOfStates,
     read_again,
     read_as_of,
     read_input,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,9 @@ def test_the_same_inputs_give_the_same_metrics_and_a_rerun_replaces_the_model(pu
     current = json.loads((root / "current.json").read_text())["folder"]
     assert results[2].model_path.endswith(f"{current}/model")
     folders = sorted(path.name for path in root.iterdir() if path.is_dir())
-    assert [name[-4:] for name in folders] == ["try2", "try3"], "the one before stays for its readers, older ones go"
+    assert [name.split("-")[1] for name in folders] == ["try2", "try3"], (
+        "the one before stays for its readers, older ones go"
+    )
     assert len(load_model(published.session, job(published).model_path).stages) == 5
 
 
@@ -124,7 +126,42 @@ def test_a_model_lives_on_alluxio_and_is_replaced_there(
     stored = load_model(published.session, model_path).stages[-1]
     direct = PipelineModel.load(result.model_path).stages[-1]
     assert stored.coefficients == direct.coefficients
-    assert current_folder(published.session, model_path).endswith("-try2")
+    assert "-try2-" in current_folder(published.session, model_path)
+
+
+@dataclass
+class Interrupted:
+    """A model whose first stages are written when ``meanwhile`` happens; stands for ``PipelineModel``."""
+
+    model: PipelineModel
+    meanwhile: Callable[[], object]
+
+    def write(self) -> Interrupted:
+        return self
+
+    def save(self, path: str) -> None:
+        self.model.save(path)
+        self.meanwhile()
+
+
+def test_trainings_of_one_date_at_once_each_leave_a_whole_model(published: Runs) -> None:
+    asked = job(published, inputs=INPUTS[2:], model_path=f"{published.store.uri}/_models/at_once/{DAY}")
+
+    def run(run_id: str, *during: Callable[[], object]) -> TrainResult:
+        def learn_nothing(frames: Any, arguments: Any) -> Any:
+            model = PipelineModel([])
+            for meanwhile in during:
+                model = Interrupted(model, meanwhile)
+            return model, {}
+
+        return run_training(published.session, replace(asked, run=RunSpec("training", run_id, 1)), learn_nothing)
+
+    run("before")
+    slow = run("slow", lambda: [run("fast"), run("faster")])
+    assert load_model(published.session, asked.model_path).stages == []
+    assert slow.model_path.endswith(f"{current_folder(published.session, asked.model_path)}/model")
+    run("after")
+    assert PipelineModel.load(slow.model_path).stages == [], "the one before stays for its readers"
 
 
 def test_kept_inputs_are_tagged(published: Runs) -> None:

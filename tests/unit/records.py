@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from warehouse.snapshot_record import SnapshotRecord
+from warehouse.spec_json import to_json
 from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
 
@@ -31,6 +34,15 @@ def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any)
         "iceberg_snapshot_id": 1,
     }
     return SnapshotRecord(table=table, as_of=as_of, start=start, end=end, **(fields | others))
+
+
+def write_metadata(store: Path, table: str, *records: SnapshotRecord, version: int = 1, **properties: str) -> None:
+    """The current metadata of a table in a store that is a folder, as far as they are read without Spark."""
+    metadata = store / "snapshots" / table / "metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    properties |= {one.property_name: to_json(one) for one in records}
+    (metadata / f"v{version}.metadata.json").write_text(json.dumps({"properties": properties}))
+    (metadata / "version-hint.text").write_text(str(version))
 
 
 def table_spec(columns: Sequence[ColumnSpec], **others: Any) -> TableSpec:

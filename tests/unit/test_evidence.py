@@ -41,7 +41,7 @@ from warehouse.spec_json import to_json
 from warehouse.train_spec import InputRead, TrainResult
 from warehouse.validate_spec import PublishedTable, ValidateResult
 
-from tests.unit.records import snapshot_record
+from tests.unit.records import snapshot_record, write_metadata
 
 DAY = "2013-06-01"
 MANIFEST = """\
@@ -58,18 +58,6 @@ trainings:
 
 def record(**others: Any) -> SnapshotRecord:
     return snapshot_record("orders", DAY, f"{DAY}T00:00:00Z", "2013-06-02T00:00:00Z", **others)
-
-
-def write_table(store: Path, *records: SnapshotRecord) -> None:
-    write_version(store, 1, *records)
-
-
-def write_version(store: Path, version: int, *records: SnapshotRecord, **properties: str) -> None:
-    metadata = store / "snapshots" / "orders" / "metadata"
-    metadata.mkdir(parents=True, exist_ok=True)
-    properties |= {one.property_name: to_json(one) for one in records}
-    (metadata / f"v{version}.metadata.json").write_text(json.dumps({"properties": properties}))
-    (metadata / "version-hint.text").write_text(str(version))
 
 
 def write_model(store: Path, training: str, as_of: str, run_id: str, *dates: str) -> Path:
@@ -125,7 +113,7 @@ def test_a_published_snapshot(manifest: Manifest, store: Path) -> None:
         rows=10, source_rows=10, validate="rows", fingerprint="abc", digest="d1",
         source_position="0/1", captured_at="2013-06-02T01:00:00Z",
     )  # fmt: skip
-    write_table(store, published)
+    write_metadata(store, "orders", published)
     model = write_model(store, "churn", DAY, "r7", DAY)
     write_model(store, "churn", "2013-06-05", "r8", "2013-06-05")
     found = gather(manifest, "orders", DAY, known(published))
@@ -211,7 +199,7 @@ def test_one_that_is_away_and_that_nobody_has_ended_is_lost(manifest: Manifest, 
     found = dataclasses.replace(known(anew), ended=ended.ended)
     assert gather(manifest, "orders", DAY, found).state == "lost"
     # The table's own mark says that its older dates were ended.
-    write_version(store, 1, **{RETAINED_FROM: "2013-06-02T00:00:00Z"})
+    write_metadata(store, "orders", **{RETAINED_FROM: "2013-06-02T00:00:00Z"})
     found = dataclasses.replace(known(anew), ended=ended.ended)
     text = said(gather(manifest, "orders", DAY, found))
     assert text["snapshot"] == ["orders as of 2013-06-01: expired"]
@@ -223,7 +211,7 @@ def test_one_that_is_away_and_that_nobody_has_ended_is_lost(manifest: Manifest, 
 
 def test_one_whose_retention_is_over(manifest: Manifest, store: Path) -> None:
     newer = dataclasses.replace(record(), as_of="2013-06-02", start="2013-06-02T00:00:00Z")
-    write_table(store, newer)
+    write_metadata(store, "orders", newer)
     retention = Retention(keep=1)
     tables = {"orders": dataclasses.replace(manifest.tables["orders"], retention=retention)}
     history = known(record(), newer)
@@ -232,7 +220,7 @@ def test_one_whose_retention_is_over(manifest: Manifest, store: Path) -> None:
 
 
 def test_one_of_which_files_are_not_in_memory(manifest: Manifest, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(store, record())
+    write_metadata(store, "orders", record())
     (store / "snapshots" / "orders" / "data").touch()
     found = LocalFiles().in_memory
     lost = str(store / "snapshots" / "orders" / "data")
@@ -265,9 +253,9 @@ def test_one_that_the_store_has_lost(manifest: Manifest, store: Path, monkeypatc
     assert text["snapshot"] == ["orders as of 2013-06-01: lost"] and text["lost"] == said_by_monitor
     assert "expired" not in text
     # Listed still, and its data lost; then published anew, before the monitor looks again.
-    write_table(store, record())
+    write_metadata(store, "orders", record())
     assert said(gather(manifest, "orders", DAY, history))["lost"] == said_by_monitor
-    write_version(store, 2, dataclasses.replace(record(), published_at="2013-06-05T00:20:00Z"))
+    write_metadata(store, "orders", dataclasses.replace(record(), published_at="2013-06-05T00:20:00Z"), version=2)
     assert gather(manifest, "orders", DAY, history).state == "published"
 
     found = LocalFiles().in_memory
@@ -288,7 +276,7 @@ def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
         endings = endings.and_then(Ending(f"{year}-01-01T00:00:00Z", "clerk", "1800-01-01", "1800-01-31"))
     endings = endings.and_then(Ending("2014-01-01T00:00:00Z", "officer", "2013-05-01", DAY))
     assert len(endings.endings) == MOST_ENDINGS
-    write_version(store, 1, **{ENDED_BY_HAND: to_json(endings)})
+    write_metadata(store, "orders", **{ENDED_BY_HAND: to_json(endings)})
     history = known(record())
     text = said(gather(manifest, "orders", DAY, history))
     assert text["snapshot"] == ["orders as of 2013-06-01: expired"]

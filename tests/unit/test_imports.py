@@ -26,6 +26,7 @@ PURE = (
     "warehouse.snapshot_record",
     "warehouse.snapshot_spec",
     "warehouse.validate_spec",
+    "warehouse.model_folders",
     "warehouse.train_spec",
     "warehouse.job_answer",
     "warehouse.failures",

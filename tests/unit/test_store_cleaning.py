@@ -20,7 +20,9 @@ from logical_warehouse.store_cleaning import (
     without_use,
 )
 from logical_warehouse.store_files import LocalFiles
+from logical_warehouse.trained_models import ModelFolder, unreachable_models
 from warehouse.clean_spec import CleanResult, Left, Removal, Unreadable
+from warehouse.model_folders import POINTER, new_folder, run_key_of
 from warehouse.promises import Promise
 from warehouse.run_spec import RunSpec
 from warehouse.spec_json import to_json
@@ -144,3 +146,36 @@ def test_airflow_is_asked_between_the_folders_and_the_records(
     assert main(["clean-store", "--yes", "--manifest", str(manifest)]) == 0
     assert happened == ["_submit", "run_folders", "active_runs", "published_runs"]
     assert "nothing is left" in capsys.readouterr().out
+
+
+def model_folder(root: Path, name: str) -> ModelFolder:
+    one = ModelFolder(LocalFiles(), f"file://{root}", "churn", "2013-06-01", name)
+    Path(one.path, "model").mkdir(parents=True)
+    return one
+
+
+def test_models_that_no_reader_is_led_to_are_those_of_ended_runs(tmp_path: Path) -> None:
+    killed, counts, before, writing = (model_folder(tmp_path, new_folder(run)) for run in (DEAD, DEAD, DEAD, ALIVE))
+    foreign = model_folder(tmp_path, "of_somebody_else")
+    pointer = tmp_path / "churn/2013-06-01" / POINTER
+    listed = [killed, counts, before, writing, foreign]
+    assert unreachable_models(listed, [ALIVE]) == (killed, counts, before), "no training of this date ended well"
+    pointer.write_text(json.dumps({"folder": counts.name, "before": before.name}))
+    assert unreachable_models(listed, [ALIVE]) == (killed,)
+    # It ended well after the listing: what counts by then stays.
+    pointer.write_text(json.dumps({"folder": writing.name, "before": counts.name}))
+    assert unreachable_models(listed, []) == (killed, before)
+    pointer.write_text('{"folder": "')
+    assert unreachable_models(listed, []) == (), "the pointer is being written"
+
+
+def test_what_is_said_of_models(tmp_path: Path) -> None:
+    killed = model_folder(tmp_path, new_folder(DEAD))
+    found = useless(listed(), [], [], NONE_PUBLISHED, [killed])
+    assert found and lines(found)[0] == f"churn as of 2013-06-01: model of no use in {killed.name}"
+
+
+def test_a_folder_tells_whose_it_is() -> None:
+    first, second = new_folder(DEAD), new_folder(DEAD)
+    assert first != second and run_key_of(first) == run_key_of(second) == DEAD.key
+    assert run_key_of("of_somebody_else") is None

@@ -10,7 +10,7 @@ from logical_warehouse.manifest.columns import Columns
 from logical_warehouse.manifest.history import History
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.manifest.section import duration_text
-from logical_warehouse.manifest.source import Source
+from logical_warehouse.manifest.source import HOLDER_CONNECTIONS, Source
 from logical_warehouse.manifest.table import (
     DEFAULT_OWNER,
     DEFAULT_RETRIES,
@@ -24,9 +24,6 @@ from logical_warehouse.manifest.table import (
 )
 from logical_warehouse.manifest.training import Training, TrainingConfig
 from logical_warehouse.manifest.validation import Complaint
-
-HOLDER_CONNECTIONS = 1
-"""Beside its splits a snapshot job has one connection that holds the source's state open."""
 
 Value = TypeVar("Value")
 
@@ -127,6 +124,7 @@ def resolve_training(name: str, config: TrainingConfig, defaults: Defaults) -> T
         arguments=config.arguments,
         conf=config.conf,
         model=config.model,
+        wait_for_inputs=config.wait_for_inputs,
         keep_inputs=config.keep_inputs,
         **_task_settings(config, defaults),
     )

@@ -12,6 +12,9 @@ from logical_warehouse.manifest.section import Positive, Section, Text, one_of, 
 Consistency = Literal["snapshot", "best_effort"]
 Reader = Literal["auto", "jdbc"]
 
+HOLDER_CONNECTIONS = 1
+"""Connections of a snapshot job beside its splits: the one that holds the shared state of the source open."""
+
 
 def _time_zone(value: object) -> object:
     if isinstance(value, str):

@@ -18,6 +18,7 @@ from logical_warehouse.manifest.spark import ScalarMap
 from logical_warehouse.manifest.table import DEFAULT_OWNER, DEFAULT_RETRIES, DEFAULT_RETRY_DELAY
 
 _WORDS = ("latest", "at_or_before", "all")
+DEFAULT_WAIT_FOR_INPUTS = datetime.timedelta(hours=6)
 _FORMS = ("latest", "at_or_before", "all", "{window: n}")
 
 
@@ -85,6 +86,8 @@ class TrainingConfig(Section):
     """Spark configuration of this application, over that of `spark`."""
     model: Text | None = None
     """URI under which models go; in the store, where unset."""
+    wait_for_inputs: Duration = DEFAULT_WAIT_FOR_INPUTS
+    """How long to wait for missing intervals, as while a backfill runs; `0s`: by its tries only."""
     keep_inputs: bool = False
     """Keep exactly what was read, so that it can be read again row for row."""
     retries: NotNegative | None = None
@@ -119,6 +122,7 @@ class Training:
     arguments: dict[str, str | int | float | bool] = field(default_factory=dict)
     conf: dict[str, str | int | float | bool] = field(default_factory=dict)
     model: str | None = None
+    wait_for_inputs: datetime.timedelta = DEFAULT_WAIT_FOR_INPUTS
     keep_inputs: bool = False
     retries: int = DEFAULT_RETRIES
     retry_delay: datetime.timedelta = DEFAULT_RETRY_DELAY

@@ -7,12 +7,14 @@ import functools
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRescheduleException
+from warehouse.coverage import MissingIntervals
 from warehouse.failures import PermanentError
 from warehouse.job_answer import JobAnswer
 from warehouse.masks import secrets_environment
@@ -28,12 +30,14 @@ from warehouse.validate_spec import ValidateJob, ValidateResult
 from logical_warehouse.connections import mask_secrets, source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
+from logical_warehouse.manifest.section import duration_text
 from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import SnapshotPlan, TrainingPlan, asset_uri, store_spec
 from logical_warehouse.promises import ended_runs, promises_in
 from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.training_inputs import inputs_of, is_small, next_look
 
 if TYPE_CHECKING:
     from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
@@ -238,7 +242,10 @@ class ValidateOperator(SparkJobOperator):
 
 
 class TrainOperator(SparkJobOperator):
-    """Trains as of the run's partition key; returns the ``TrainResult`` as JSON text."""
+    """Trains as of the run's partition key; returns the ``TrainResult`` as JSON text.
+
+    While intervals are missing it is rescheduled, which costs neither a try nor a start of Spark.
+    """
 
     plan: TrainingPlan
 
@@ -249,6 +256,7 @@ class TrainOperator(SparkJobOperator):
     @airflow_failures
     def execute(self, context: Context) -> str:  # type: ignore[override]  # the base returns nothing
         interval = self._interval(context)
+        records = self._inputs(context, interval)
         as_of = interval.as_of
         run = self.run_spec(context)
         store = store_spec(self.plan.store)
@@ -267,9 +275,32 @@ class TrainOperator(SparkJobOperator):
             as_of_end=utc_text(interval.end),
         )
         conf = {key: str(value) for key, value in training.conf.items()}
-        answer = self.submit(context, job, small=True, conf=conf)
+        answer = self.submit(context, job, small=is_small(records), conf=conf)
         assert answer.train is not None
         return to_json(answer.train)
+
+    def _inputs(self, context: Context, interval: Interval) -> tuple[SnapshotRecord, ...] | None:
+        """As :func:`inputs_of`.
+
+        :raises AirflowRescheduleException: an interval is missing, and may still come.
+        :raises PermanentError: it has not come for as long as the manifest says.
+        """
+        training = self.plan.training
+        try:
+            return inputs_of(self.plan.store, self.plan.inputs, interval)
+        except MissingIntervals as error:
+            if not training.wait_for_inputs:
+                return None  # the job says so, and the task's tries are all the waiting
+            now = datetime.now(UTC)
+            waited = now - (context["ti"].get_first_reschedule_date(context) or now)
+            if waited >= training.wait_for_inputs:
+                raise PermanentError(
+                    f"The training {training.name} waited {duration_text(training.wait_for_inputs)} in vain: {error}, "
+                    f"and then run `python -m logical_warehouse trainings run {training.name} {interval.as_of}`."
+                ) from None
+            pause = next_look(waited)
+            self.log.info("%s; looked at again in %s", error, duration_text(pause))
+            raise AirflowRescheduleException(now + pause) from None  # type: ignore[no-untyped-call]
 
     def _interval(self, context: Context) -> Interval:
         as_of = context["dag_run"].partition_key

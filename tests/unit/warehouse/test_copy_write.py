@@ -40,5 +40,5 @@ def test_a_reader_whose_cancelling_was_passed_over_is_cancelled_again(monkeypatc
         raise ValueError("lost its connection")
 
     with pytest.raises(ValueError, match="lost its connection"):
-        _run_all(copy, [Reader(), waiting, never_started], at_once=2)  # type: ignore[list-item]
+        _run_all(copy, [Reader(), waiting, never_started], at_once=2, cancelled=threading.Event())  # type: ignore[list-item]
     assert waiting.requests == 2 and not never_started.reads.is_set()

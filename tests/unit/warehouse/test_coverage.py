@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, at_or_before, covered
+from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, covered, newest_known
 from warehouse.snapshot_record import SnapshotRecord
 
 from tests.unit.records import snapshot_record
@@ -166,7 +166,7 @@ WORKDAYS = [*days(6), record("2013-06-07", "2013-06-07T00:00:00Z", "2013-06-10T0
     ],
 )  # fmt: skip
 def test_the_newest_state_at_or_before(records: list[SnapshotRecord], as_of: str, found: str) -> None:
-    assert at_or_before("plates", records, as_of).as_of == found
+    assert newest_known("plates", records, as_of).as_of == found
 
 
 @pytest.mark.parametrize(
@@ -179,19 +179,19 @@ def test_the_newest_state_at_or_before(records: list[SnapshotRecord], as_of: str
 )
 def test_a_training_reads_what_had_ended_with_its_own_interval(end: str, found: str) -> None:
     """Also where the label is that of a week: its state is that of the week's end, which no training of a day knows."""
-    assert at_or_before("plates", WEEKS, "2013-06-10", end=end).as_of == found
+    assert newest_known("plates", WEEKS, "2013-06-10", end=end).as_of == found
 
 
 def test_days_end_in_the_sources_time_zone() -> None:
     # A day of 25 hours in New York: its last hour ends at 05:00 UTC of the next day.
     records = hours(27, 28, 29)
-    assert at_or_before("plates", records, "2013-11-03", time_zone="America/New_York").as_of == "2013-11-04T0400Z"
-    assert at_or_before("plates", [*days(1), *records], "2013-11-03", time_zone="UTC").as_of == "2013-06-01"
+    assert newest_known("plates", records, "2013-11-03", time_zone="America/New_York").as_of == "2013-11-04T0400Z"
+    assert newest_known("plates", [*days(1), *records], "2013-11-03", time_zone="UTC").as_of == "2013-06-01"
 
 
 @pytest.mark.parametrize("records", [[], WEEKS])
 def test_nothing_so_early(records: list[SnapshotRecord]) -> None:
     with pytest.raises(NoSuchSnapshot):
-        at_or_before("plates", records, "2013-06-05")
+        newest_known("plates", records, "2013-06-05")
     with pytest.raises(NoSuchSnapshot):
-        at_or_before("plates", records, "2013-06-03", end="2013-06-04T00:00:00Z")
+        newest_known("plates", records, "2013-06-03", end="2013-06-04T00:00:00Z")
