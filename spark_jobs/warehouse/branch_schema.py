@@ -13,8 +13,10 @@ file says whose it is from its first byte on, whatever becomes of the driver tha
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql.types import StructType
 
 from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
@@ -192,7 +194,30 @@ def end(session: SparkSession, table: Any, base: Any, transaction: Any, schema: 
     fails with ``CommitFailedException`` then.
     """
     staged = transaction.table().operations().current()
-    table.operations().commit(base, _with_current(session, staged, schema))
+    try:
+        table.operations().commit(base, _with_current(session, staged, schema))
+    except Py4JJavaError:
+        with suppress(Py4JJavaError):  # the commit's own failure is the one to tell
+            _discard(table, base, staged)
+        raise
+
+
+def _discard(table: Any, base: Any, staged: Any) -> None:
+    """Delete the manifests of snapshots that could not be committed, as Iceberg does for its own transactions.
+
+    Only where another writer has taken the place after ``base``: else the commit failed in some other way, and may yet
+    turn out to have been made.
+    """
+    current, file_io = table.operations().refresh(), table.io()
+    if current.metadataFileLocation() == base.metadataFileLocation():
+        return
+    for snapshot in staged.snapshots():
+        snapshot_id = snapshot.snapshotId()
+        if base.snapshot(snapshot_id) is None and current.snapshot(snapshot_id) is None:
+            for manifest in snapshot.allManifests(file_io):
+                if manifest.snapshotId() == snapshot_id:
+                    file_io.deleteFile(manifest.path())
+            file_io.deleteFile(snapshot.manifestListLocation())
 
 
 def _with_ids(session: SparkSession, table: Any, base: Any, wanted: StructType) -> Any:

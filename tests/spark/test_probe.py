@@ -93,7 +93,8 @@ def test_when_a_history_begins_whatever_zone_the_server_gives_its_sessions(
     assert mariadb.run("SELECT @@time_zone") == [(zone_of_sessions,)]
     mariadb.run(
         "CREATE TABLE balances (id int) WITH SYSTEM VERSIONING; "
-        "SET time_zone = '+00:00', timestamp = unix_timestamp('2020-01-01 00:00:00'); INSERT INTO balances VALUES (1)"
+        "SET time_zone = '+00:00'; SET timestamp = unix_timestamp('2020-01-01 00:00:00'); "
+        "INSERT INTO balances VALUES (1)"
     )
     with probe(mariadb) as opened:
         begins = opened.history_begins(table(mariadb, "balances", "time_travel"))

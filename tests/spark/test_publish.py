@@ -12,6 +12,7 @@ from warehouse.store_failures import BranchChanged, BranchGone
 from warehouse.table_spec import RetentionSpec
 from warehouse.validation_failures import RowCountMismatch
 
+from tests.faults.store_contents import contents
 from tests.spark.runs import Runs
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
@@ -87,6 +88,7 @@ def test_concurrent_dates(runs: Runs) -> None:
     assert runs.ids() == list(range(40))
     assert list(runs.records()) == days
     assert not [name for name in runs.references() if name.startswith("run_")]
+    assert contents(runs.session, runs.store, "events").leaked == {}, "nor manifests of commits that came too late"
 
 
 def test_row_lost_after_the_capture(runs: Runs) -> None:
