@@ -62,7 +62,7 @@ test-e2e: setup ## run the tests against a running Airflow, its scheduler and al
 	$(PYTHON) -m pytest tests/e2e
 
 .PHONY: test-faults
-test-faults: setup ## kill everything at every point, and print what became of it (takes 40 minutes)
+test-faults: setup ## kill everything at every point, and print what became of it (takes 30 minutes)
 	$(PYTHON) -m pytest tests/faults
 
 .PHONY: test-canary
