@@ -66,7 +66,7 @@ def test_a_backfill_of_a_current_table_publishes_nothing(api: AirflowApi, starte
 
 def test_a_backfill_is_asked_for_by_dates(stack: Stack) -> None:
     shown = stack.airflow.run_warehouse("backfill", "prices", "2013-06-01", "2013-06-03", "--dry-run")
-    assert set(re.findall(r"\d{4}-\d{2}-\d{2}", shown)) == PRICES.keys()
+    assert set(re.findall(r"2013-\d{2}-\d{2}", shown)) == PRICES.keys()
 
 
 def test_states_of_past_days_in_any_order(
