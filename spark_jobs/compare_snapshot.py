@@ -11,12 +11,12 @@ from warehouse.failures import JobError
 from warehouse.memory_only import ensure_memory_only
 from warehouse.records import read_records
 from warehouse.session import job_session
-from warehouse.spec_json import from_json
+from warehouse.spec_json import from_json, spec_text
 
 
 def main(arguments: list[str]) -> int:
     """Print what was found; its exit code is one of ``warehouse.compare_spec`` or ``IMPOSSIBLE``."""
-    job = from_json(CompareJob, arguments[1])
+    job = from_json(CompareJob, spec_text(arguments[1]))
     with job_session(f"compare {job.table.name}") as session:
         try:
             ensure_memory_only(session, job.store)

@@ -63,9 +63,10 @@ def _expire(arguments: argparse.Namespace) -> int:
         ExpireResult,
         lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, arguments.by, path),
     )
+    # Also where it failed: what its commit wrote is verified afterwards, when dates have ended already.
+    _tell_airflow(plan, arguments.table)
     if result is None:
         return 1
-    _tell_airflow(plan, arguments.table)
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
     print(ended_line(arguments.table, result, when, copies))
     return 0

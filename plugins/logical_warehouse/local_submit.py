@@ -14,7 +14,7 @@ from warehouse.command_spec import IMPOSSIBLE
 from warehouse.masks import secrets_environment
 from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
-from warehouse.spec_json import from_json, to_json
+from warehouse.spec_json import from_json, spec_argument, to_json
 
 from logical_warehouse.plan import SnapshotPlan, store_spec
 from logical_warehouse.scratch import scratch_folder
@@ -66,7 +66,7 @@ def submit_here(
         command += ["--driver-class-path", f"{plan.spark.jars}/*"]
     for name, value in (conf | LOCAL_ADDRESS).items():
         command += ["--conf", f"{name}={value}"]
-    command += [str(SPARK_JOBS / application), argument]
+    command += [str(SPARK_JOBS / application), spec_argument(scratch, argument)]
     environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}
     environment |= LOCAL_ENVIRONMENT | secrets_environment(secrets or {})
     if password is not None:

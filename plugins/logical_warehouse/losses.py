@@ -54,7 +54,9 @@ class Published:
 
     def after(self, earlier: Published) -> Published:
         """What these events say together with ``earlier`` ones."""
-        return Published({**earlier.newest, **self.newest}, {**earlier.expired, **self.expired})
+        return Published(
+            {**earlier.newest, **self.newest}, {**earlier.expired, **self.expired}, (*self.by_hand, *earlier.by_hand)
+        )
 
     def kept_from(self, retention: Bounds) -> str:
         """Start of the oldest of these dates that ``retention`` keeps; empty while it ends none of them."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from warehouse.failures import RetryableError
 from warehouse.model_folders import INPUTS, POINTER, run_key_of
 from warehouse.run_spec import RunSpec
 from warehouse.spec_json import SpecError, from_json
@@ -51,12 +52,12 @@ class ModelFolder:
 
     @property
     def is_named(self) -> bool:
-        """Whether the pointer of its date names it. One that is being written just now is taken to do so."""
+        """Whether the pointer of its date names it. One that is being written, or is lost, is taken to do so."""
         try:
             pointer = json.loads(self.files.read(f"{self.path.rpartition('/')[0]}/{POINTER}"))
         except FileNotFoundError:
             return False
-        except (FileIncomplete, ValueError):
+        except (RetryableError, ValueError):
             return True
         return self.name in (pointer.get("folder"), pointer.get("before"))
 

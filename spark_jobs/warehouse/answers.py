@@ -72,7 +72,7 @@ def run_command(
 
     :returns: the process's exit code, ``IMPOSSIBLE`` after an expected failure; any other passes with its trace.
     """
-    job = from_json(job_type, arguments[1])
+    job = from_json(job_type, spec_text(arguments[1]))
     with job_session(job_type.__name__) as session:
         try:
             result = run(session, job)

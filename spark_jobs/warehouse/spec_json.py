@@ -43,6 +43,13 @@ def spec_text(argument: str) -> str:
         raise SpecError(f"the spec cannot be read: {error}") from error
 
 
+def spec_argument(folder: Path, text: str) -> str:
+    """What to give to a program for :func:`spec_text`; ``folder``: readable for it until it has begun."""
+    file = folder / "job.json"
+    file.write_text(text, encoding="utf-8")
+    return f"@{file}"
+
+
 def from_json(kind: type[Spec], text: str | bytes) -> Spec:
     """Read ``kind`` back from :func:`to_json`'s text.
 

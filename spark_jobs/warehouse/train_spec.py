@@ -11,10 +11,8 @@ from warehouse.store_spec import StoreSpec
 
 KEPT_PREFIX = "keep_"
 """Of tags that keep what a training read, for as long as the tag is there: ``keep_<training>_<as-of>``."""
-InputMode = Literal["window", "all", "latest", "at_or_before"]
 
-KEPT_PREFIX = "keep_"
-"""Of the tags of Iceberg snapshots that trainings with ``keep_inputs`` have read."""
+InputMode = Literal["window", "all", "latest", "at_or_before"]
 
 
 @dataclass(frozen=True)

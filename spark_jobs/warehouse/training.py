@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
@@ -151,7 +152,11 @@ def _keep_model(
     model.write().save(f"{root}/{folder}/model")
     write_text(session, f"{root}/{folder}/metrics.json", json.dumps(metrics, indent=2))
     write_text(session, f"{root}/{folder}/{INPUTS}", inputs_json)
-    replaced = _read_json(session, f"{root}/{POINTER}") or {}
+    try:
+        replaced = _read_json(session, f"{root}/{POINTER}") or {}
+    except (Py4JJavaError, ValueError):
+        # Lost, or whoever wrote it died: it leads nobody anywhere, and is replaced. clean-store frees what it named.
+        replaced = {}
     write_text(session, f"{root}/{POINTER}", json.dumps({"folder": folder, "before": replaced.get("folder")}))
     if replaced.get("before") is not None:
         delete_folder(session, f"{root}/{replaced['before']}")

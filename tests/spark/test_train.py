@@ -16,6 +16,7 @@ from pyspark.sql import functions as sf
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
 from warehouse.iceberg_api import load_existing_table, reference_names
 from warehouse.late_departures import CannotTrain, train
+from warehouse.model_folders import POINTER
 from warehouse.run_spec import RunSpec
 from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.store_spec import StoreSpec
@@ -162,6 +163,11 @@ def test_trainings_of_one_date_at_once_each_leave_a_whole_model(published: Runs)
     assert slow.model_path.endswith(f"{current_folder(published.session, asked.model_path)}/model")
     run("after")
     assert PipelineModel.load(slow.model_path).stages == [], "the one before stays for its readers"
+
+    # Not what its checksum says, as what a worker has lost or a killed driver has half written cannot be read either.
+    Path(asked.model_path.removeprefix("file://"), POINTER).write_text('{"folder": "')
+    anew = run("anew")
+    assert anew.model_path.endswith(f"{current_folder(published.session, asked.model_path)}/model")
 
 
 def test_kept_inputs_are_tagged(published: Runs) -> None:

@@ -113,6 +113,7 @@ def test_what_was_ended_by_hand_is_not_lost_though_the_store_has_forgotten_of_it
         ]
     )
     assert said.by_hand == (by_hand,)
+    assert Published().after(said) == said.after(Published()) == said, "however the events are divided into pages"
     assert as_of(lost(said, Held(), Retention())) == [DAYS[1], DAYS[2]], "one was published anew since"
 
 

@@ -22,6 +22,7 @@ from logical_warehouse.store_cleaning import (
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.trained_models import ModelFolder, unreachable_models
 from warehouse.clean_spec import CleanResult, Left, Removal, Unreadable
+from warehouse.failures import RetryableError
 from warehouse.model_folders import POINTER, new_folder, run_key_of
 from warehouse.promises import Promise
 from warehouse.run_spec import RunSpec
@@ -167,6 +168,12 @@ def test_models_that_no_reader_is_led_to_are_those_of_ended_runs(tmp_path: Path)
     assert unreachable_models(listed, []) == (killed, before)
     pointer.write_text('{"folder": "')
     assert unreachable_models(listed, []) == (), "the pointer is being written"
+
+    class Lost(LocalFiles):
+        def read(self, path: str) -> bytes:
+            raise RetryableError(f"{path} is lost")
+
+    assert unreachable_models([replace(one, files=Lost()) for one in listed], []) == ()
 
 
 def test_what_is_said_of_models(tmp_path: Path) -> None:

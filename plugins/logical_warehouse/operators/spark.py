@@ -23,7 +23,7 @@ from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
 from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
-from warehouse.spec_json import from_json, to_json
+from warehouse.spec_json import from_json, spec_argument, to_json
 from warehouse.train_spec import TrainJob
 from warehouse.validate_spec import ValidateJob, ValidateResult
 
@@ -112,9 +112,7 @@ class SparkJobOperator(SparkSubmitOperator):
         local = master.startswith("local")
         with scratch_folder(SCRATCH_ROOT) as scratch:
             self.name = f"{job.run.dag_id}.{self.task_id}"
-            spec = scratch / "job.json"
-            spec.write_text(to_json(job), encoding="utf-8")
-            self.application_args = [f"@{spec}"]
+            self.application_args = [spec_argument(scratch, to_json(job))]
             self._driver_environment = {PASSWORD_VARIABLE: password} if password is not None else {}
             self._driver_environment |= secrets_environment(secrets or {})
             if local:
