@@ -88,11 +88,14 @@ def browse(web: str, path: str) -> Iterator[dict[str, Any]]:
 
 
 def _ensure_pinned(uri: str, web: str) -> None:
-    """An existing warehouse directory must be pinned; the snapshot job creates and pins a missing one."""
+    """A warehouse directory with tables in it must be pinned. The snapshot job creates and pins a missing one before it
+    writes below: it is just about to do so with one that is empty, or has only this package's own files."""
     path = "/" + urlsplit(uri).path.strip("/")
     parent, _, name = path.rpartition("/")
     for entry in browse(web, parent or "/"):
-        if entry["name"] == name and not entry["pinned"]:
+        if entry["name"] != name or entry["pinned"]:
+            continue
+        if any(not below["name"].startswith("_") for below in browse(web, path)):
             raise PermanentError(
                 f"{uri} is not pinned in Alluxio, so its data could be evicted and lost; "
                 f"run `alluxio fs pin {path}` and capture the snapshots again."

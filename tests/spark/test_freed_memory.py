@@ -15,11 +15,13 @@ from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
 from logical_warehouse.promises import Promises
 from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
+from logical_warehouse.store_health import ask_alluxio
 from logical_warehouse.stored_tables import read_stored_table
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from warehouse.expire_spec import Ending, ExpireResult
 from warehouse.expiry import expire_before, free_unreferenced
+from warehouse.failures import PermanentError
 from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
@@ -92,6 +94,23 @@ def test_marks_that_are_not_whole_are_none_and_are_written_again(
         marks = LostMarks("cards", (LostMark(DAYS[0], "2013-06-02T00:00:00Z", "2013-06-05T00:15:00Z", "gone"),))
         files.write(path, to_json(marks).encode())
         assert as_read() == (marks, marks)
+
+
+def test_a_directory_that_is_being_made_is_not_one_that_was_never_pinned(
+    session: SparkSession, alluxio: Alluxio
+) -> None:
+    uri = f"{alluxio.uri.rpartition('/')[0]}/being_made"
+    path = session._jvm.org.apache.hadoop.fs.Path(uri)
+    file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
+    for below in ("", "/_promised"):
+        file_system.mkdirs(session._jvm.org.apache.hadoop.fs.Path(f"{uri}{below}"))
+        assert ask_alluxio(uri, alluxio.web, memory_only=False).workers == 1
+    try:
+        file_system.mkdirs(session._jvm.org.apache.hadoop.fs.Path(f"{uri}/snapshots/events"))
+        with pytest.raises(PermanentError, match="being_made is not pinned in Alluxio"):
+            ask_alluxio(uri, alluxio.web, memory_only=False)
+    finally:
+        file_system.delete(path, True)
 
 
 def test_memory_is_free_when_the_grace_of_readers_is_over(
