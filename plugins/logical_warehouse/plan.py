@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import assert_never
 
 import pendulum
@@ -286,6 +287,7 @@ def _group_doc(group: Group, source: Source, schedule: Schedule) -> str:
     )
 
 
+@cache  # most groups of a manifest share a few schedules
 def _example_of_a_start(schedule: Schedule) -> str:
     interval = schedule.first_from(pendulum.datetime(2013, 6, 11, 12))
     return f": that of `{interval.as_of}` starts at `{utc_text(interval.start)}`"
