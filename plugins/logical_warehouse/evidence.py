@@ -136,7 +136,7 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
     files, folder = store_files(store), tables_path(store)
     held, damage = _held(files, folder, table)
     stored = read_stored_table(files, folder, table) if not held.unreadable else None
-    record = next((one for one in stored.records if one.as_of == as_of), None) if stored is not None else None
+    record = stored.record_of(as_of) if stored is not None else None
     mark = _mark(read_marks(files, store, table), as_of, record)
     by_hand = {*history.published.by_hand, *(stored.ended_by_hand.endings if stored is not None else ())}
     published = dataclasses.replace(history.published, by_hand=tuple(sorted(by_hand, key=lambda one: one.at)))

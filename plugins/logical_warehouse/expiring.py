@@ -23,7 +23,7 @@ from logical_warehouse.manifest import Manifest
 from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
 from logical_warehouse.plan import SnapshotPlan, asset_uri, store_spec
 from logical_warehouse.store_files import store_files, tables_path
-from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.stored_tables import StoredTable, read_stored_table
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,14 +46,15 @@ def _expire(arguments: argparse.Namespace) -> int:
         start = utc_text(plan.schedule.interval_of_label(arguments.before).start)
     except NotAnAsOf as error:
         raise PermanentError(f"table {arguments.table}: {error}") from error
-    going = to_end(_records(plan, arguments.table), start)
+    stored = _stored(plan, arguments.table)
+    going = to_end(stored.records if stored is not None else (), start)
     copies = plan.store.replication
     print(ending_line(arguments.table, going, copies, kept_by=keeping(manifest, arguments.table)))
     if not arguments.yes:
         return 0
     # Before and after: an Airflow that cannot be told is noticed while nothing has ended, and what one before this one
     # had ended when it was killed is told now.
-    _tell_airflow(plan, arguments.table)
+    _tell_airflow(plan, arguments.table, stored)
     if not going:
         return 0
     grace = 0 if arguments.now else int(plan.store.reader_grace.total_seconds())
@@ -64,7 +65,7 @@ def _expire(arguments: argparse.Namespace) -> int:
         lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, arguments.by, path),
     )
     # Also where it failed: what its commit wrote is verified afterwards, when dates have ended already.
-    _tell_airflow(plan, arguments.table)
+    _tell_airflow(plan, arguments.table, _stored(plan, arguments.table))
     if result is None:
         return 1
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
@@ -72,15 +73,13 @@ def _expire(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell_airflow(plan: SnapshotPlan, table: str) -> None:
+def _tell_airflow(plan: SnapshotPlan, table: str, stored: StoredTable | None) -> None:
     """Have Airflow keep what the table says was ended by hand: its own note goes with the memory."""
-    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), table)
     note_endings(asset_uri(plan.store, table), table, stored.ended_by_hand.endings if stored is not None else ())
 
 
-def _records(plan: SnapshotPlan, table: str) -> tuple[SnapshotRecord, ...]:
-    stored = read_stored_table(store_files(plan.store), tables_path(plan.store), table)
-    return stored.records if stored is not None else ()
+def _stored(plan: SnapshotPlan, table: str) -> StoredTable | None:
+    return read_stored_table(store_files(plan.store), tables_path(plan.store), table)
 
 
 def keeping(manifest: Manifest, table: str) -> list[str]:

@@ -11,6 +11,18 @@ from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
 from warehouse.table_spec import ChecksSpec, ColumnSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 
+ORDERS = """\
+version: 1
+sources: {{shop: {{connection: shop}}}}
+store: {{uri: 'file://{store}'}}
+defaults: {{source: shop, schedule: "@daily", start: 2013-06-01}}
+tables:
+  orders: {{table: public.orders, history: {{interval: {{column: at}}}}}}
+trainings:
+  churn: {{application: a.py, inputs: {{orders: {{window: 1}}}}}}
+"""
+"""A manifest with the table ``orders``, of which a training reads each date; ``store``: its folder."""
+
 
 def snapshot_record(table: str, as_of: str, start: str, end: str, **others: Any) -> SnapshotRecord:
     """A record of one row in one file, captured and published at the end of its interval."""

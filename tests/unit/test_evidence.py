@@ -30,19 +30,9 @@ from warehouse.spec_json import to_json
 from warehouse.train_spec import InputRead, TrainResult
 from warehouse.validate_spec import PublishedTable, ValidateResult
 
-from tests.unit.records import snapshot_record, write_metadata
+from tests.unit.records import ORDERS, snapshot_record, write_metadata
 
 DAY = "2013-06-01"
-MANIFEST = """\
-version: 1
-sources: {{shop: {{connection: shop}}}}
-store: {{uri: 'file://{store}'}}
-defaults: {{source: shop, schedule: "@daily", start: 2013-06-01}}
-tables:
-  orders: {{table: public.orders, history: {{interval: {{column: at}}}}}}
-trainings:
-  churn: {{application: a.py, inputs: {{orders: {{window: 1}}}}}}
-"""
 
 
 def record(**others: Any) -> SnapshotRecord:
@@ -65,7 +55,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def manifest(tmp_path: Path, store: Path) -> Manifest:
     path = tmp_path / "warehouse.yaml"
-    path.write_text(MANIFEST.format(store=f"/dev/shm{store}"))  # which must be in memory
+    path.write_text(ORDERS.format(store=f"/dev/shm{store}"))  # which must be in memory
     loaded = load_manifest(path).manifest
     assert loaded is not None
     return dataclasses.replace(loaded, store=loaded.store.model_copy(update={"uri": f"file://{store}"}))
@@ -334,7 +324,7 @@ def test_what_is_refused_before_anything_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     path = tmp_path / "warehouse.yaml"
-    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    path.write_text(ORDERS.format(store="/dev/shm/none"))
     assert main([*arguments, "--manifest", str(path)]) == 1
     assert words in capsys.readouterr().err
 
@@ -343,7 +333,7 @@ def test_the_command_reads_an_audit_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, log = tmp_path / "warehouse.yaml", tmp_path / "audit.log"
-    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    path.write_text(ORDERS.format(store="/dev/shm/none"))
     log.write_text(
         "2013-06-02T10:00:00,000 succeeded=true\tallowed=true\tugi=ana,analysts (AUTH=SIMPLE)\tip=/127.0.0.1:1\t"
         f"cmd=getFileInfo\tsrc=/dev/shm/none/snapshots/orders/data/run_1f_try1/_as_of={DAY}/1.parquet\tdst=null\n"

@@ -26,17 +26,9 @@ from warehouse.forgotten import (
 from warehouse.run_spec import RunSpec
 from warehouse.spec_json import to_json
 
+from tests.unit.records import ORDERS
+
 DAY = "2013-06-01"
-MANIFEST = """\
-version: 1
-sources: {{shop: {{connection: shop}}}}
-store: {{uri: 'file://{store}'}}
-defaults: {{source: shop, schedule: "@daily", start: 2013-06-01}}
-tables:
-  orders: {{table: public.orders, history: {{interval: {{column: at}}}}}}
-trainings:
-  churn: {{application: a.py, inputs: {{orders: {{window: 1}}}}}}
-"""
 
 
 def test_what_forgetting_says() -> None:
@@ -138,7 +130,7 @@ def test_forget_removes_what_ended_runs_left_and_names_those_under_way(
     monkeypatch.setattr(forgetting, "active_runs", lambda: [alive])
     monkeypatch.setattr(forgetting, "remove_tries", remove)
     path, keys = tmp_path / "warehouse.yaml", tmp_path / "keys"
-    path.write_text(MANIFEST.format(store="/dev/shm/none"))
+    path.write_text(ORDERS.format(store="/dev/shm/none"))
     keys.write_text("7\n")
     assert main(["forget", "orders", "--column", "id", "--keys-file", str(keys), "--manifest", str(path)]) == 0
     assert removed == [(dead.branch,)]
