@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import secrets
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,15 +16,19 @@ from warehouse.store_spec import StoreSpec
 from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi, Connection
 from local_stack.stack import Stack
-from tests.e2e.runs import eventually
+from tests.e2e.killed_run import KilledRun, kill_twice
+from tests.e2e.runs import eventually, succeed
 from tests.faults.ledger import Ledger
+from tests.faults.matrix import World
 from tests.support.airflow_stack import airflow_stack, reader_session
 from tests.support.driver_switches import DriverSwitches
+from tests.support.leaks import ArgumentWatch, Needle, number_needle, text_needle
 
 HERE = Path(__file__).parent
 NOTICED_SECONDS = 60
 """After which Airflow misses the heartbeat of a task whose worker was killed; by default that takes five minutes."""
 MASK_KEY = "a-mask-key-of-the-end-to-end-tests"
+WRONG_PASSWORD = "not-this-one-at-all"
 
 
 @pytest.fixture(scope="session")
@@ -38,18 +45,37 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@dataclass(frozen=True)
+class Canaries:
+    """Values of rows that nobody else could write, and when the first process of the stack was started (seconds since
+    the epoch)."""
+
+    note: str
+    number: int
+    since: float
+
+    @property
+    def needles(self) -> list[Needle]:
+        return [text_needle("a note of an account", self.note), number_needle("a number of a flight", self.number)]
+
+
 @pytest.fixture(scope="session")
-def stack(drivers: DriverSwitches, told: Path) -> Iterator[Stack]:
+def canaries() -> Canaries:
+    return Canaries(f"canary-{secrets.token_hex(12)}-", secrets.randbits(61) | 1 << 60, time.time())
+
+
+@pytest.fixture(scope="session")
+def stack(drivers: DriverSwitches, told: Path, canaries: Canaries) -> Iterator[Stack]:
     settings = {
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(NOTICED_SECONDS),
         "WAREHOUSE_TOLD": str(told),
     }
     with airflow_stack("e2e", HERE / "warehouse.yaml", drivers.folder, settings) as started:
-        _prepare(started)
+        _prepare(started, canaries)
         yield started
 
 
-def _prepare(stack: Stack) -> None:
+def _prepare(stack: Stack, canaries: Canaries) -> None:
     with stack.source.connect(nycflights.DATABASE) as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE VIEW public.too_big AS SELECT now() AS happened, repeat('x', 100) AS filler "
@@ -67,7 +93,12 @@ def _prepare(stack: Stack) -> None:
         )
         for table in ("too_big", "prices", "notes"):
             cursor.execute(f"GRANT SELECT ON public.{table} TO {nycflights.READER}")
-    Ledger(stack.source).create()
+    ledger = Ledger(stack.source)
+    ledger.create()
+    ledger.run(
+        f"ALTER TABLE public.flights ADD COLUMN canary bigint NOT NULL DEFAULT {canaries.number};"
+        f"ALTER TABLE public.accounts ADD COLUMN note text NOT NULL DEFAULT '{canaries.note}'"
+    )
     api = stack.airflow.api()
     api.put_connection(
         Connection(
@@ -79,9 +110,7 @@ def _prepare(stack: Stack) -> None:
         )
     )
     api.put_connection(
-        Connection(
-            "wrong_password", "jdbc", host=stack.source_url, login=nycflights.READER, password="not-this-one-at-all"
-        )
+        Connection("wrong_password", "jdbc", host=stack.source_url, login=nycflights.READER, password=WRONG_PASSWORD)
     )
     api.put_connection(Connection("mask_key", "generic", password=MASK_KEY))
     api.call("DELETE", "/pools/warehouse_no_pool")
@@ -112,43 +141,45 @@ def spark(stack: Stack, store: StoreSpec) -> Iterator[SparkSession]:
         yield session
 
 
-class ArgumentWatch:
-    """Reads the arguments of every process again and again, and keeps what held a secret."""
-
-    def __init__(self, secrets: list[str]) -> None:
-        self.secrets = [secret.encode() for secret in secrets]
-        self.found: set[str] = set()
-        self.spark_submits = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> ArgumentWatch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.2):
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    self._read(entry / "cmdline")
-
-    def _read(self, file: Path) -> None:
-        try:
-            arguments = file.read_bytes()
-        except OSError:
-            return  # the process has ended
-        self.spark_submits += b"org.apache.spark.deploy.SparkSubmit" in arguments
-        if any(secret in arguments for secret in self.secrets):
-            self.found.add(arguments.replace(b"\0", b" ").decode(errors="replace"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def argument_watch(stack: Stack) -> Iterator[ArgumentWatch]:
-    with ArgumentWatch(
-        [nycflights.reader_password(stack.source), "not-this-one-at-all", stack.source.password, MASK_KEY]
-    ) as watch:
+    """The arguments of every process, from the first test to the last."""
+    passwords = {"the source's": nycflights.reader_password(stack.source), "its owner's": stack.source.password}
+    hidden = {**passwords, "a wrong one": WRONG_PASSWORD, "the key of a mask": MASK_KEY}
+    with ArgumentWatch([text_needle(name, secret) for name, secret in hidden.items()]) as watch:
         yield watch
+
+
+@pytest.fixture(scope="session")
+def reference(api: AirflowApi) -> dict[str, Any]:
+    """Unpausing is all that is done: the scheduler makes the run of the newest complete interval."""
+    api.set_paused("snapshot_reference", False)
+    run = eventually("the scheduled run", lambda: api.runs("snapshot_reference"))[0]
+    return succeed(api, "snapshot_reference", run["dag_run_id"])
+
+
+@pytest.fixture(scope="session")
+def backfilled(api: AirflowApi, reference: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Three days of flights, four of weather."""
+    days = {"snapshot_flights": "2013-06-03", "snapshot_weather": "2013-06-04"}
+    started = {
+        dag_id: api.create_backfill(dag_id, "2013-06-01T00:00:00Z", f"{last}T00:00:00Z", max_active_runs=1)["id"]
+        for dag_id, last in days.items()
+    }
+    for dag_id, backfill_id in started.items():
+        eventually(f"the backfill of {dag_id}", lambda i=backfill_id: api.backfill(i)["completed_at"], 600)
+    runs = {dag_id: [run for run in api.runs(dag_id) if run["run_type"] == "backfill"] for dag_id in days}
+    for dag_id, of_dag in runs.items():
+        for run in of_dag:
+            succeed(api, dag_id, run["dag_run_id"])
+    return runs
+
+
+@pytest.fixture(scope="session")
+def world(stack: Stack, api: AirflowApi, spark: SparkSession, store: StoreSpec, drivers: DriverSwitches) -> World:
+    return World(stack, api, Ledger(stack.source), spark, store, drivers)
+
+
+@pytest.fixture(scope="session")
+def killed_run(world: World) -> KilledRun:
+    return kill_twice(world)

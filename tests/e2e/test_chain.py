@@ -32,31 +32,6 @@ from tests.support.driver_switches import DriverSwitches
 TRAINING = "training_late_departures"
 
 
-@pytest.fixture(scope="module")
-def reference(api: AirflowApi) -> dict[str, Any]:
-    """Unpausing is all that is done: the scheduler makes the run of the newest complete interval."""
-    api.set_paused("snapshot_reference", False)
-    run = eventually("the scheduled run", lambda: api.runs("snapshot_reference"))[0]
-    return succeed(api, "snapshot_reference", run["dag_run_id"])
-
-
-@pytest.fixture(scope="module")
-def backfilled(api: AirflowApi, reference: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Three days of flights, four of weather."""
-    days = {"snapshot_flights": "2013-06-03", "snapshot_weather": "2013-06-04"}
-    started = {
-        dag_id: api.create_backfill(dag_id, "2013-06-01T00:00:00Z", f"{last}T00:00:00Z", max_active_runs=1)["id"]
-        for dag_id, last in days.items()
-    }
-    for dag_id, backfill_id in started.items():
-        eventually(f"the backfill of {dag_id}", lambda i=backfill_id: api.backfill(i)["completed_at"], 600)
-    runs = {dag_id: [run for run in api.runs(dag_id) if run["run_type"] == "backfill"] for dag_id in days}
-    for dag_id, of_dag in runs.items():
-        for run in of_dag:
-            succeed(api, dag_id, run["dag_run_id"])
-    return runs
-
-
 def source_rows(stack: Stack, table: str, start: str, end: str) -> list[tuple[Any, ...]]:
     """What the source has in ``[start, end)``, as sorted text."""
     with stack.source.connect(nycflights.DATABASE) as connection, connection.cursor() as cursor:

@@ -26,8 +26,6 @@ from tests.support.leaks import ArgumentWatch, Needle, search_disks, search_file
 from tests.support.snapshot_task import run_snapshot
 from tests.support.spark_cluster import spark_cluster
 
-pytestmark = pytest.mark.long
-
 DAY = "2013-06-01"
 KEY = MaskKey("mask_key", "a-mask-key-on-a-cluster")
 

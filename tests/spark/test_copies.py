@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,8 +30,6 @@ from tests.spark.conftest import MEMORY_ONLY
 from tests.spark.databases import PostgresDatabase
 from tests.spark.runs import Runs
 
-pytestmark = pytest.mark.long
-
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
 REPLICATION = "alluxio.user.file.replication.min"
 QUICK = {
@@ -42,10 +41,10 @@ QUICK = {
 WORKER_LIST = "alluxio.user.worker.list.refresh.interval"
 
 
-@pytest.fixture(scope="module")
-def cluster(scratch: Path) -> Iterator[Alluxio]:
-    """Three workers and the job service."""
-    servers = Alluxio(scratch / "cluster", Ports.free(), 256 << 20, QUICK, workers=3, job_ports=JobPorts.free())
+@contextmanager
+def running(folder: Path, workers: int) -> Iterator[Alluxio]:
+    """Workers and the job service."""
+    servers = Alluxio(folder, Ports.free(), 256 << 20, QUICK, workers=workers, job_ports=JobPorts.free())
     try:
         servers.start()
         yield servers
@@ -54,11 +53,24 @@ def cluster(scratch: Path) -> Iterator[Alluxio]:
 
 
 @pytest.fixture
-def copied_runs(cluster: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
-    store = StoreSpec(cluster.uri, catalog="copied", memory_only=MEMORY_ONLY, replication=2)
+def pair(scratch: Path) -> Iterator[Alluxio]:
+    with running(scratch / "pair", workers=2) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def cluster(scratch: Path) -> Iterator[Alluxio]:
+    with running(scratch / "cluster", workers=3) as servers:
+        yield servers
+
+
+@contextmanager
+def copying(servers: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
+    """Runs that keep every file twice."""
+    store = StoreSpec(servers.uri, catalog=servers.state.name, memory_only=MEMORY_ONLY, replication=2)
     conf = spark_conf(store, scratch_dir="")
     for name, value in conf.items():
-        if name.startswith("spark.sql.catalog.copied"):
+        if name.startswith(f"spark.sql.catalog.{store.catalog}"):
             session.conf.set(name, value)
     # The other stores' clients are there already, with what they were made with.
     hadoop = session._jsc.hadoopConfiguration()
@@ -68,6 +80,18 @@ def copied_runs(cluster: Alluxio, session: SparkSession, database: PostgresDatab
     yield Runs(session, store, database)
     hadoop.unset(REPLICATION)
     hadoop.unset(WORKER_LIST)
+
+
+@pytest.fixture
+def paired_runs(pair: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
+    with copying(pair, session, database) as runs:
+        yield runs
+
+
+@pytest.fixture
+def copied_runs(cluster: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
+    with copying(cluster, session, database) as runs:
+        yield runs
 
 
 def lose_host(servers: Alluxio, number: int) -> None:
@@ -88,13 +112,32 @@ def places(runs: Runs) -> list[FilePlace]:
     return file_places(runs.session, runs.store, paths) or []
 
 
-def ensure_all_read(runs: Runs) -> None:
-    for number, day in enumerate(DAYS[:3]):
+def ensure_all_read(runs: Runs, days: Sequence[str]) -> None:
+    for number, day in enumerate(days):
         rows = read_as_of(runs.session, runs.store, "events", day)
         assert sorted(row.id for row in rows.collect()) == list(range(10 * (number + 1)))
         assert [row.id for row in read_as_of(runs.session, runs.store, "plates", day).collect()] == [1, 2]
 
 
+def test_a_snapshot_has_its_copies_and_outlives_a_worker(pair: Alluxio, paired_runs: Runs) -> None:
+    runs = paired_runs
+    runs.events(DAYS[:1])
+    runs.database.run("CREATE TABLE plates AS SELECT generate_series(1, 2)::bigint AS id")
+    runs.publish(runs.table(), DAYS[0])
+    runs.publish(runs.table("plates", mode="current"), DAYS[0])
+    before = places(runs)
+    assert {(place.percent, place.copies, place.pinned) for place in before} == {(100, 2, True)}
+
+    lose_host(pair, 2)
+    ensure_all_read(runs, DAYS[:1])
+    with pytest.raises(CopiesMissing, match=r"file\(s\) do not have the 2 copies .* Alluxio has 1 live worker\(s\)"):
+        ensure_copies(runs.session, runs.store, "events", DAYS[0], [place.path for place in before], wait_seconds=0)
+    with pytest.raises((TooFewWorkers, StoreUnreachable)):
+        runs.publish(runs.table(), DAYS[0], run="again")
+    ensure_all_read(runs, DAYS[:1])
+
+
+@pytest.mark.long
 def test_every_snapshot_outlives_a_worker_and_then_another(cluster: Alluxio, copied_runs: Runs) -> None:
     runs = copied_runs
     assert ask_alluxio(cluster.uri, cluster.web, replication=3).workers == 3
@@ -109,22 +152,23 @@ def test_every_snapshot_outlives_a_worker_and_then_another(cluster: Alluxio, cop
     assert {(place.percent, place.copies, place.pinned) for place in before} == {(100, 2, True)}
 
     lose_host(cluster, 3)
-    ensure_all_read(runs)
+    ensure_all_read(runs, DAYS[:3])
     ensure_copies(runs.session, runs.store, "events", DAYS[2], [place.path for place in before])
     assert {place.copies for place in places(runs)} == {2}
     assert runs.publish(runs.table(), DAYS[3]).record.in_memory in (True, None)
 
     lose_host(cluster, 2)
-    ensure_all_read(runs)
+    ensure_all_read(runs, DAYS[:3])
     with pytest.raises(CopiesMissing, match=r"file\(s\) do not have the 2 copies .* Alluxio has 1 live worker\(s\)"):
         ensure_copies(runs.session, runs.store, "events", DAYS[2], [before[0].path], wait_seconds=0)
     with pytest.raises((TooFewWorkers, StoreUnreachable)):
         runs.publish(runs.table(), DAYS[3], run="again")
-    ensure_all_read(runs)
+    ensure_all_read(runs, DAYS[:3])
     cluster.start()
     assert runs.publish(runs.table(), DAYS[3], run="later").record.rows == 10
 
 
+@pytest.mark.long
 def test_what_the_job_service_has_unpinned_is_pinned_again(cluster: Alluxio, copied_runs: Runs) -> None:
     """It does that to a file that it has failed to copy, which then may be evicted."""
     cluster.start()
