@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
 import pendulum
 from warehouse.failures import PermanentError
 
 from logical_warehouse.history import ensure_capturable, ensure_in_range
 from logical_warehouse.intervals import NotAnAsOf, utc_text
-from logical_warehouse.manifest import load_manifest
-from logical_warehouse.plan import SnapshotPlan, make_plan
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_group
+from logical_warehouse.plan import SnapshotPlan
 
 PASSED_ON = ("--max-active-runs", "--reprocess-behavior")
 """Options of ``airflow backfill create`` that have a value, given to it as they are."""
@@ -45,27 +45,13 @@ def backfill_arguments(plan: SnapshotPlan, first: str, last: str) -> list[str]:
     return ["--dag-id", plan.dag_id, "--from-date", start, "--to-date", end]
 
 
-def find_group(manifest: Path, name: str) -> SnapshotPlan:
-    """The plan of the group or table ``name``.
-
-    :raises PermanentError: the manifest has no healthy one.
-    """
-    loaded = load_manifest(manifest)
-    plans = make_plan(loaded.manifest).snapshots if loaded.manifest is not None else ()
-    for plan in plans:
-        if name in (plan.group, *(table.name for table in plan.tables)):
-            return plan
-    known = ", ".join(plan.group for plan in plans)
-    raise PermanentError(f"{manifest} has no healthy group or table {name!r}; it has: {known or 'none'}.")
-
-
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``backfill`` to the command line."""
     parser = subparsers.add_parser("backfill", help="have Airflow capture a range of as-of dates, in any time zone")
     parser.add_argument("group", help="group in the manifest, or one of its tables")
     parser.add_argument("first", metavar="first-as-of-date")
     parser.add_argument("last", metavar="last-as-of-date")
-    parser.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
+    add_manifest_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the runs; start none")
     parser.add_argument("--run-backwards", action="store_true", help="the newest date first")
     parser.add_argument("--max-active-runs", metavar="N", help="as of `airflow backfill create`: runs at once")

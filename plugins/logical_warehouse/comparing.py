@@ -9,7 +9,6 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,11 +22,11 @@ from warehouse.spec_json import to_json
 from warehouse.table_spec import ChecksSpec, RetentionSpec, SplitSpec, TableSpec
 
 from logical_warehouse.intervals import NotAnAsOf, utc_text
-from logical_warehouse.local_submit import SCRATCH_ROOT, submit_here
-from logical_warehouse.manifest import load_manifest
-from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
-from logical_warehouse.plan import SnapshotPlan, history_spec, make_plan, store_spec
-from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.local_submit import submit_here
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_table
+from logical_warehouse.plan import SnapshotPlan, history_spec, store_spec
+from logical_warehouse.scratch import SCRATCH_ROOT, scratch_folder
 
 if TYPE_CHECKING:
     from logical_warehouse.connections import JdbcAddress
@@ -47,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--key", action="append", default=[], help="a column that tells rows apart; may be repeated")
     parser.add_argument("--limit", type=int, default=20, help="keys to print; default: %(default)s")
     parser.add_argument("--branch", help="an unpublished run branch, instead of the published snapshot")
-    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    add_manifest_option(parser)
     parser.set_defaults(execute=_compare)
 
 
@@ -56,7 +55,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     from logical_warehouse.connections import address_in, mask_secrets
 
-    plan, table = _planned(arguments.manifest, arguments.table)
+    _, plan, table = find_table(arguments.manifest, arguments.table)
     masks = (table.columns.mask or {}) if table.columns is not None else {}
     secrets = mask_secrets(table.name, masks.values(), Connection.get_connection_from_secrets)
     connection = Connection.get_connection_from_secrets(plan.source.connection)
@@ -138,16 +137,6 @@ def _fingerprint_path(plan: SnapshotPlan, table: str, as_of: str, branch: str) -
         raise PermanentError(f"{branch!r} is not a run branch; they are called run_<run>_try<number>")
     folder = store_spec(plan.store).fingerprint_folder_of(plan.dag_id, found["run"], table, as_of)
     return f"{folder}/try{found['try']}.json"
-
-
-def _planned(manifest: Path, name: str) -> tuple[SnapshotPlan, Table]:
-    loaded = load_manifest(manifest)
-    if loaded.manifest is not None:
-        for plan in make_plan(loaded.manifest).snapshots:
-            for table in plan.tables:
-                if table.name == name:
-                    return plan, table
-    raise PermanentError(f"{manifest} has no healthy table {name!r}; see `python -m logical_warehouse lint`")
 
 
 def _key(arguments: argparse.Namespace, table: Table) -> tuple[str, ...]:

@@ -19,9 +19,10 @@ from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEv
 from logical_warehouse.audit_log import Reader, log_lines, readers
 from logical_warehouse.intervals import NotAnAsOf
 from logical_warehouse.losses import Held, lost
-from logical_warehouse.manifest import Manifest, load_manifest
-from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
-from logical_warehouse.plan import SnapshotPlan, asset_uri, make_plan, training_dag_id
+from logical_warehouse.manifest import Manifest
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_table
+from logical_warehouse.plan import asset_uri, training_dag_id
 from logical_warehouse.store_contents import held_in, read_marks
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 from logical_warehouse.store_health import browse
@@ -81,12 +82,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("as_of", help="the as-of date, 2013-06-01")
     parser.add_argument("--audit-log", type=Path, help="that of Alluxio's master: who asked for the snapshot's files")
     parser.add_argument("--json", action="store_true", help="for a machine")
-    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    add_manifest_option(parser)
     parser.set_defaults(execute=_evidence)
 
 
 def _evidence(arguments: argparse.Namespace) -> int:
-    manifest, plan = planned(arguments.manifest, arguments.table)
+    manifest, plan, _ = find_table(arguments.manifest, arguments.table)
     try:
         as_of = plan.schedule.interval_of_label(arguments.as_of).as_of
     except NotAnAsOf as error:
@@ -112,19 +113,6 @@ def _evidence(arguments: argparse.Namespace) -> int:
         for name, value in lines(found):
             print(f"{name:<{width}}  {value}")
     return 0 if found.record is not None else 1
-
-
-def planned(path: Path, table: str) -> tuple[Manifest, SnapshotPlan]:
-    """The manifest and the plan of the table's group.
-
-    :raises PermanentError: it has no healthy table of this name.
-    """
-    manifest = load_manifest(path).manifest
-    if manifest is not None:
-        for plan in make_plan(manifest).snapshots:
-            if any(one.name == table for one in plan.tables):
-                return manifest, plan
-    raise PermanentError(f"{path} has no healthy table {table!r}; see `python -m logical_warehouse lint`")
 
 
 def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) -> Evidence:

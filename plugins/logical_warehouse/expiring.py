@@ -9,18 +9,17 @@ from __future__ import annotations
 import argparse
 import getpass
 from collections.abc import Sequence
-from pathlib import Path
 
 from warehouse.expire_spec import ExpireJob, ExpireResult
 from warehouse.failures import PermanentError
 from warehouse.snapshot_record import SnapshotRecord
 
 from logical_warehouse.airflow_history import note_endings
-from logical_warehouse.evidence import planned
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest import Manifest
-from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_table
 from logical_warehouse.plan import SnapshotPlan, asset_uri, store_spec
 from logical_warehouse.store_files import store_files, tables_path
 from logical_warehouse.stored_tables import StoredTable, read_stored_table
@@ -36,12 +35,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--now", action="store_true", help="without the grace for readers that are at it")
     parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the note of it; default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="do it; without, it is only said what would go")
-    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    add_manifest_option(parser)
     parser.set_defaults(execute=_expire)
 
 
 def _expire(arguments: argparse.Namespace) -> int:
-    manifest, plan = planned(arguments.manifest, arguments.table)
+    manifest, plan, _ = find_table(arguments.manifest, arguments.table)
     try:
         start = utc_text(plan.schedule.interval_of_label(arguments.before).start)
     except NotAnAsOf as error:

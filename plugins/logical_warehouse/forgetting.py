@@ -21,9 +21,9 @@ from warehouse.forgotten import Forgetting
 from warehouse.lost_marks import few
 
 from logical_warehouse.airflow_history import ask_airflow
-from logical_warehouse.evidence import planned
 from logical_warehouse.local_submit import result_of
-from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_table
 from logical_warehouse.plan import asset_uri, store_spec, training_dag_id
 from logical_warehouse.store_cleaning import active_runs, of_active, remove_tries
 from logical_warehouse.trained_models import TrainedModel, models_in_store, models_of_results, that_read, together
@@ -50,12 +50,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the records; default: %(default)s")
     parser.add_argument("--json", action="store_true", help="for a machine")
-    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    add_manifest_option(parser)
     parser.set_defaults(execute=_forget)
 
 
 def _forget(arguments: argparse.Namespace) -> int:
-    manifest, plan = planned(arguments.manifest, arguments.table)
+    manifest, plan, _ = find_table(arguments.manifest, arguments.table)
     if not arguments.keys_file.is_file():
         raise PermanentError(f"{arguments.keys_file} is not a file with a key in each line.")
     training_dags = [training_dag_id(name) for name in manifest.trainings]

@@ -16,11 +16,9 @@ from warehouse.source_spec import PASSWORD_VARIABLE
 from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
 from warehouse.spec_json import from_json, spec_argument, to_json
 
+from logical_warehouse.applications import SPARK_JOBS
 from logical_warehouse.plan import SnapshotPlan, store_spec
-from logical_warehouse.scratch import scratch_folder
-
-SPARK_JOBS = Path(__file__).resolve().parents[2] / "spark_jobs"
-SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
+from logical_warehouse.scratch import SCRATCH_ROOT, scratch_folder
 
 Result = TypeVar("Result")
 

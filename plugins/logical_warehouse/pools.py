@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from warehouse.failures import PermanentError
 
 from logical_warehouse.manifest import load_manifest
+from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.plan import PoolPlan, make_plan
 
 POOLS_VARIABLE = "warehouse_pools"
@@ -65,7 +65,7 @@ def create_pools(pools: Iterable[PoolPlan]) -> list[str]:
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``pools`` to the command line."""
     parser = subparsers.add_parser("pools", help="create or resize the Airflow pool of each source")
-    parser.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
+    add_manifest_option(parser)
     parser.set_defaults(execute=_create)
 
 

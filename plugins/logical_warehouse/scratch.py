@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
 PREFIX = "warehouse-scratch-"
 OWNER = ".owner"
 _MAKING = ".warehouse-making-"

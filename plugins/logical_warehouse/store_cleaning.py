@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import assert_never
 
 from warehouse.clean_spec import CleanJob, CleanResult, Left, Removal, Unreadable
@@ -21,7 +20,7 @@ from warehouse.unpublished import TRY
 
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest import Store, load_manifest
-from logical_warehouse.manifest.commands import DEFAULT_MANIFEST
+from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.plan import SnapshotPlan, make_plan, store_spec
 from logical_warehouse.promises import LIVE, promises_in
 from logical_warehouse.store_files import StoreFiles, path_in, store_files, tables_path
@@ -67,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="also complete captures that were not published, which clearing the task validate could still do",
     )
-    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+    add_manifest_option(parser)
     parser.set_defaults(execute=_clean)
 
 

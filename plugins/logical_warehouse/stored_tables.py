@@ -25,6 +25,7 @@ from warehouse.table_origin import SOURCE_TABLE
 from warehouse.train_spec import KEPT_PREFIX
 
 from logical_warehouse.manifest import Manifest, Store, load_manifest
+from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
@@ -167,7 +168,7 @@ def _about(name: str, renamed: list[str], known: Mapping[str, str]) -> str:
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``tables`` and ``tables drop`` to the command line."""
     parser = subparsers.add_parser("tables", help="compare the tables of manifest and store; drop one of the store")
-    parser.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
+    add_manifest_option(parser)
     parser.set_defaults(execute=_list)
     drop = parser.add_subparsers(metavar="drop").add_parser(
         "drop", help="remove from the store a table that the manifest does not have (any more)"

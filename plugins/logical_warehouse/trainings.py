@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,8 +17,9 @@ from rich.table import Table as RichTable
 from warehouse.failures import PermanentError
 
 from logical_warehouse.intervals import NotAnAsOf
-from logical_warehouse.manifest import load_manifest
-from logical_warehouse.plan import TrainingPlan, make_plan
+from logical_warehouse.manifest.commands import add_manifest_option
+from logical_warehouse.named_plans import find_training
+from logical_warehouse.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,20 +122,6 @@ def run_training(plan: TrainingPlan, dates: Sequence[str]) -> list[str]:
     return run_ids
 
 
-def find_training(manifest: Path, name: str) -> TrainingPlan:
-    """The plan of the training ``name``.
-
-    :raises PermanentError: the manifest has no healthy training of this name.
-    """
-    loaded = load_manifest(manifest)
-    plans = (
-        {} if loaded.manifest is None else {plan.training.name: plan for plan in make_plan(loaded.manifest).trainings}
-    )
-    if name not in plans:
-        raise PermanentError(f"{manifest} has no healthy training {name!r}; it has: {', '.join(plans) or 'none'}.")
-    return plans[name]
-
-
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``trainings run|pending|clear`` to the command line."""
     parser = subparsers.add_parser(
@@ -147,7 +133,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     clear = actions.add_parser("clear", help="forget pending dates (their snapshots stay published)")
     for action in (run, pending, clear):
         action.add_argument("training", help="name of the training in the manifest")
-        action.add_argument("--manifest", type=Path, default=Path("dags/warehouse.yaml"))
+        add_manifest_option(action)
     run.add_argument("dates", nargs="+", metavar="as-of date")
     clear.add_argument("dates", nargs="*", metavar="as-of date")
     clear.add_argument("--incomplete", action="store_true", help="all dates that still miss an input")

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pendulum
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
-from logical_warehouse import backfilling
+from logical_warehouse import backfilling, named_plans
 from logical_warehouse.cli import main
 from logical_warehouse.dag_builder import build_dags
 from warehouse.failures import PermanentError
@@ -52,7 +52,7 @@ def made_by_airflow(path: Path, arguments: list[str]) -> list[datetime]:
 )
 def test_the_runs_are_those_of_the_dates(tmp_path: Path, zone: str, schedule: str, first: str, last: str) -> None:
     path = manifest(tmp_path, zone, schedule)
-    plan = backfilling.find_group(path, "orders")
+    plan = named_plans.find_group(path, "orders")
     made = made_by_airflow(path, backfilling.backfill_arguments(plan, first, last))
     assert [plan.schedule.label(pendulum.instance(start)) for start in made] == list(
         plan.schedule.labels_between(first, last)
@@ -73,7 +73,7 @@ def test_the_runs_are_those_of_the_dates(tmp_path: Path, zone: str, schedule: st
 def test_what_cannot_be_captured_is_refused_before_a_run_is_made(
     tmp_path: Path, dates: tuple[str, str], history: str, message: str
 ) -> None:
-    plan = backfilling.find_group(manifest(tmp_path, "Europe/Berlin", history=history), "orders")
+    plan = named_plans.find_group(manifest(tmp_path, "Europe/Berlin", history=history), "orders")
     with pytest.raises(PermanentError, match=message):
         backfilling.backfill_arguments(plan, *dates)
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_captured_is_refused_before_a_run_is_made(
 def test_a_group_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = manifest(tmp_path, "UTC")
     assert main(["backfill", "ordres", "2013-06-10", "2013-06-14", "--manifest", str(path)]) == 1
-    assert "no healthy group or table 'ordres'; it has: orders" in capsys.readouterr().err
+    assert "no healthy group or table 'ordres'; did you mean 'orders'? it has: orders;" in capsys.readouterr().err
 
 
 def test_airflows_own_options_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     schema.set_defaults(execute=_schema)
 
 
+def add_manifest_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--manifest`` to a command that asks about what is in one."""
+    parser.add_argument("--manifest", type=Path, default=DEFAULT_MANIFEST, help="default: %(default)s")
+
+
 def _lint(arguments: argparse.Namespace) -> int:
     loaded = load_manifest(arguments.manifest)
     for problem in loaded.problems:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -27,6 +25,7 @@ from warehouse.spec_json import from_json, spec_argument, to_json
 from warehouse.train_spec import TrainJob
 from warehouse.validate_spec import ValidateJob, ValidateResult
 
+from logical_warehouse.applications import SPARK_JOBS, package_library
 from logical_warehouse.connections import mask_secrets, source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
@@ -36,7 +35,7 @@ from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import SnapshotPlan, TrainingPlan, asset_uri, store_spec
 from logical_warehouse.promises import ended_runs, promises_in
-from logical_warehouse.scratch import scratch_folder
+from logical_warehouse.scratch import SCRATCH_ROOT, scratch_folder
 from logical_warehouse.training_inputs import inputs_of, is_small, next_look
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
     from logical_warehouse.intervals import Interval
 
-SPARK_JOBS = Path(__file__).resolve().parents[3] / "spark_jobs"
-SCRATCH_ROOT = Path("/dev/shm")  # noqa: S108  # memory on purpose: shuffle and spill hold rows
 SMALL_JOB_BYTES = 256 * 2**20
 """Below this estimate a job is too short for the JVM's optimising compiler to pay for itself."""
 
@@ -132,7 +129,7 @@ class SparkJobOperator(SparkSubmitOperator):
                 self.driver_class_path = f"{self.plan.spark.jars}/*"
                 if not local:
                     self.jars = ",".join(jars)  # executors on other machines fetch them from the driver
-            self.py_files = _package_library(scratch)
+            self.py_files = package_library(scratch)
             failed = False
             try:
                 super().execute(context)
@@ -324,8 +321,3 @@ def _by_table(result: ValidateResult) -> dict[str, list[SnapshotRecord]]:
 
 def _is_small(job: SnapshotJob) -> bool:
     return sum(table.estimated_bytes or SMALL_JOB_BYTES for table in job.tables) < SMALL_JOB_BYTES
-
-
-def _package_library(folder: Path) -> str:
-    """Zip ``spark_jobs/warehouse`` for ``--py-files``, so that drivers and executors import this very version."""
-    return shutil.make_archive(str(folder / "warehouse"), "zip", root_dir=SPARK_JOBS, base_dir="warehouse")
