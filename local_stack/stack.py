@@ -120,16 +120,6 @@ class Stack:
         if not self.alluxio.is_running():
             check_memory(self.memory)
 
-    def start_data(self) -> None:
-        """Start the source, loaded, and Alluxio; not Airflow. What runs already is kept.
-
-        :raises StackError: one of them did not start.
-        """
-        with ThreadPoolExecutor(2) as pool:
-            alluxio = pool.submit(self.alluxio.start)
-            self._start_source()
-            alluxio.result()
-
     def start(self, report: Callable[[str, float], None] = lambda phase, seconds: None) -> None:
         """Start everything and wait until it is healthy, with connections and pools. What runs already is kept.
 

@@ -7,7 +7,6 @@ purpose. Of a date in the middle the monitor would say that it was lost.
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Sequence
 
 from warehouse.expire_spec import ExpireJob, ExpireResult
@@ -15,6 +14,7 @@ from warehouse.failures import PermanentError
 from warehouse.snapshot_record import SnapshotRecord
 
 from logical_warehouse.airflow_history import note_endings
+from logical_warehouse.askers import add_by_option, asker
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest import Manifest
@@ -33,13 +33,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("table", help="a table of the manifest")
     parser.add_argument("--before", required=True, metavar="AS_OF", help="the oldest date that stays, 2013-06-05")
     parser.add_argument("--now", action="store_true", help="without the grace for readers that are at it")
-    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the note of it; default: %(default)s")
+    add_by_option(parser)
     parser.add_argument("--yes", action="store_true", help="do it; without, it is only said what would go")
     add_manifest_option(parser)
     parser.set_defaults(execute=_expire)
 
 
 def _expire(arguments: argparse.Namespace) -> int:
+    by = asker(arguments)
     manifest, plan, _ = find_table(arguments.manifest, arguments.table)
     try:
         start = utc_text(plan.schedule.interval_of_label(arguments.before).start)
@@ -61,7 +62,7 @@ def _expire(arguments: argparse.Namespace) -> int:
         plan,
         "expire_snapshots.py",
         ExpireResult,
-        lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, arguments.by, path),
+        lambda path: ExpireJob(store_spec(plan.store), arguments.table, start, grace, by, path),
     )
     # Also where it failed: what its commit wrote is verified afterwards, when dates have ended already.
     _tell_airflow(plan, arguments.table, _stored(plan, arguments.table))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import getpass
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from warehouse.forgotten import Forgetting
 from warehouse.lost_marks import few
 
 from logical_warehouse.airflow_history import ask_airflow
+from logical_warehouse.askers import add_by_option, asker
 from logical_warehouse.local_submit import result_of
 from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.named_plans import find_table
@@ -48,13 +48,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--keys-file", required=True, type=Path, help="UTF-8, a key in each line, as stored: of a masked column, masked"
     )
-    parser.add_argument("--by", default=getpass.getuser(), help="who asks, for the records; default: %(default)s")
+    add_by_option(parser)
     parser.add_argument("--json", action="store_true", help="for a machine")
     add_manifest_option(parser)
     parser.set_defaults(execute=_forget)
 
 
 def _forget(arguments: argparse.Namespace) -> int:
+    by = asker(arguments)
     manifest, plan, _ = find_table(arguments.manifest, arguments.table)
     if not arguments.keys_file.is_file():
         raise PermanentError(f"{arguments.keys_file} is not a file with a key in each line.")
@@ -73,7 +74,7 @@ def _forget(arguments: argparse.Namespace) -> int:
             table=arguments.table,
             column=arguments.column,
             keys_file=str(arguments.keys_file.resolve()),
-            by=arguments.by,
+            by=by,
             result_path=path,
         ),
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def find_group(manifest: Path, name: str) -> SnapshotPlan:
     """The plan of a group, or of the group of a table.
 
-    :raises PermanentError: the manifest has no healthy one of this name.
+    :raises PermanentError: the manifest has no healthy one of this name, or cannot be read.
     """
     _, plan = _load(manifest)
     for group in plan.snapshots:
@@ -32,12 +32,12 @@ def find_group(manifest: Path, name: str) -> SnapshotPlan:
 def find_table(manifest: Path, name: str) -> tuple[Manifest, SnapshotPlan, Table]:
     """A table, with the plan of its group and all of the manifest that is healthy.
 
-    :raises PermanentError: the manifest has no healthy one of this name.
+    :raises PermanentError: the manifest has no healthy one of this name, or cannot be read.
     """
     loaded, plan = _load(manifest)
     for group in plan.snapshots:
         for table in group.tables:
-            if loaded is not None and table.name == name:
+            if table.name == name:
                 return loaded, group, table
     raise _unknown(manifest, "table", name, (table.name for group in plan.snapshots for table in group.tables))
 
@@ -45,7 +45,7 @@ def find_table(manifest: Path, name: str) -> tuple[Manifest, SnapshotPlan, Table
 def find_training(manifest: Path, name: str) -> TrainingPlan:
     """The plan of a training.
 
-    :raises PermanentError: the manifest has no healthy one of this name.
+    :raises PermanentError: the manifest has no healthy one of this name, or cannot be read.
     """
     _, plan = _load(manifest)
     for training in plan.trainings:
@@ -54,9 +54,11 @@ def find_training(manifest: Path, name: str) -> TrainingPlan:
     raise _unknown(manifest, "training", name, (training.training.name for training in plan.trainings))
 
 
-def _load(path: Path) -> tuple[Manifest | None, Plan]:
-    manifest = load_manifest(path).manifest
-    return manifest, Plan((), (), ()) if manifest is None else make_plan(manifest)
+def _load(path: Path) -> tuple[Manifest, Plan]:
+    loaded = load_manifest(path)
+    if loaded.manifest is None:
+        raise PermanentError("\n".join(str(problem) for problem in loaded.problems))
+    return loaded.manifest, make_plan(loaded.manifest)
 
 
 def _unknown(path: Path, kind: str, name: str, known: Iterable[str]) -> PermanentError:
@@ -64,5 +66,5 @@ def _unknown(path: Path, kind: str, name: str, known: Iterable[str]) -> Permanen
     hint = did_you_mean(name, names)
     return PermanentError(
         f"{path} has no healthy {kind} {name!r}; {hint + ' ' if hint else ''}it has: {', '.join(names) or 'none'}; "
-        "`python -m logical_warehouse lint` says what is wrong with others"
+        f"`python -m logical_warehouse lint {path}` says what is wrong with others"
     )

@@ -29,6 +29,7 @@ from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.manifest.problems import did_you_mean
 from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
+from logical_warehouse.terminal import print_table
 
 METADATA_LOST = "metadata lost"
 UNREADABLE = "cannot be read"
@@ -187,7 +188,6 @@ def _healthy(path: Path) -> Manifest:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     manifest = _healthy(arguments.manifest)
@@ -214,7 +214,7 @@ def _list(arguments: argparse.Namespace) -> int:
             f"{stored.bytes / 1e6:.1f}" if stored is not None else "",
             problem or _state(name, records, manifest),
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+    print_table(shown)
     return 0
 
 

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table as RichTable
 from warehouse.failures import PermanentError
 
 from logical_warehouse.intervals import NotAnAsOf
 from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.named_plans import find_training
 from logical_warehouse.plan import TrainingPlan
+from logical_warehouse.terminal import print_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -145,17 +144,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _run(arguments: argparse.Namespace) -> int:
     plan = find_training(arguments.manifest, arguments.training)
     for date, run_id in zip(arguments.dates, run_training(plan, arguments.dates), strict=True):
-        Console().print(f"{plan.dag_id} as of {date}: {run_id}")
+        print(f"{plan.dag_id} as of {date}: {run_id}")
     return 0
 
 
 def _pending(arguments: argparse.Namespace) -> int:
     from airflow.utils.session import create_session
+    from rich.table import Table
 
     plan = find_training(arguments.manifest, arguments.training)
     with create_session() as session:
         dates = pending_dates(plan, session)
-    table = RichTable("as of", "arrived", "missing", "since", "queue", title=f"{plan.dag_id}: {len(dates)} pending")
+    table = Table("as of", "arrived", "missing", "since", "queue", title=f"{plan.dag_id}: {len(dates)} pending")
     for date in dates:
         table.add_row(
             date.as_of,
@@ -164,10 +164,10 @@ def _pending(arguments: argparse.Namespace) -> int:
             f"{date.since:%Y-%m-%d %H:%M}",
             str(date.position),
         )
-    Console().print(table)
+    print_table(table)
     blocked = [date.as_of for date in dates if date.complete and date.position > SCHEDULER_LOOK_AHEAD]
     if blocked:
-        Console().print(
+        print(
             f"{len(blocked)} complete date(s) wait behind {SCHEDULER_LOOK_AHEAD} older ones, which is as far as "
             f"Airflow looks: clear the incomplete ones (`trainings clear {plan.training.name} --incomplete`), or run "
             f"them by `trainings run {plan.training.name} {blocked[0]}`."
@@ -184,5 +184,5 @@ def _clear(arguments: argparse.Namespace) -> int:
     with create_session() as session:
         dates = arguments.dates or [date.as_of for date in pending_dates(plan, session) if not date.complete]
         cleared = clear_pending(plan, dates, session)
-    Console().print(f"{plan.dag_id}: {cleared} pending date(s) cleared")
+    print(f"{plan.dag_id}: {cleared} pending date(s) cleared")
     return 0

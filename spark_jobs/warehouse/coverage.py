@@ -67,6 +67,17 @@ class OverlappingIntervals(PermanentError):
 
 
 @dataclass(eq=False)
+class EmptyWindow(PermanentError):
+    """A window of no interval was asked for."""
+
+    table: str
+    window: int
+
+    def __str__(self) -> str:
+        return f"a window of {self.window} intervals of table {self.table} has no meaning; the least is 1"
+
+
+@dataclass(eq=False)
 class WindowOfStates(PermanentError):
     """A window was asked of a table whose snapshots are whole states, not intervals to be put together."""
 
@@ -108,6 +119,8 @@ def meant(
     :param window: as of :func:`covered`; ``end`` as of :func:`newest_known`.
     :raises JobError: as those say; or the table's history does not go with what is asked.
     """
+    if window is not None and window < 1:
+        raise EmptyWindow(table, window)
     if as_of is None:
         if not records:
             raise NoSuchSnapshot(table, "its newest date", ())

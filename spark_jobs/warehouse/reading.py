@@ -123,6 +123,8 @@ def read_as_of(
     :raises UnknownTable: the store has no such table.
     :raises NoSuchSnapshot: no snapshot of that date can be read; the message says which ones can.
     :raises MissingIntervals: intervals up to that date are not published.
+    :raises OverlappingIntervals: two of its intervals hold the same moment.
+    :raises EmptyWindow, WindowOfStates: ``window`` is less than 1, or asked of a table that keeps whole states.
     :raises BeingRepaired, LostForGood: the monitor has marked some of it as lost; the message says what comes of it.
     :raises MetadataLost, FilesLost: some of it is lost, and not marked yet.
     :raises NotWholeStates: ``at_or_before`` was asked of an interval table.

@@ -4,56 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = (
-    "logical_warehouse.manifest",
-    "logical_warehouse.intervals",
-    "logical_warehouse.as_of",
-    "logical_warehouse.history",
-    "logical_warehouse.plan",
-    "logical_warehouse.memory_settings",
-    "logical_warehouse.host_check",
-    "logical_warehouse.losses",
-    "warehouse.run_spec",
-    "warehouse.store_spec",
-    "warehouse.source_spec",
-    "warehouse.table_spec",
-    "warehouse.access_spec",
-    "warehouse.snapshot_record",
-    "warehouse.snapshot_spec",
-    "warehouse.validate_spec",
-    "warehouse.model_folders",
-    "warehouse.train_spec",
-    "warehouse.job_answer",
-    "warehouse.failures",
-    "warehouse.source_failures",
-    "warehouse.capture_failures",
-    "warehouse.store_failures",
-    "warehouse.schema_failures",
-    "warehouse.validation_failures",
-    "warehouse.access_failures",
-    "warehouse.disk_failures",
-    "warehouse.mask_failures",
-    "warehouse.host_memory",
-    "warehouse.schema_change",
-    "warehouse.table_origin",
-    "warehouse.spark_conf",
-    "warehouse.retention",
-    "warehouse.lost_marks",
-    "warehouse.promises",
-    "warehouse.clean_spec",
-    "warehouse.command_spec",
-    "warehouse.compare_spec",
-    "warehouse.expire_spec",
-    "warehouse.forget_spec",
-    "logical_warehouse.capacity",
-    "warehouse.dialects",
-    "warehouse.sql_states",
-)
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+(PURE,) = (each["source_modules"] for each in CONTRACTS if each["name"] == "The pure core knows neither")
 
 
 @pytest.mark.parametrize("module", PURE)

