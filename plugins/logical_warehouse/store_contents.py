@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from warehouse.failures import PermanentError
 from warehouse.lost_marks import LostMarks, marks_path
+from warehouse.metadata_files import newest_metadata
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 from warehouse.snapshot_record import RECORD_PREFIX
 from warehouse.spec_json import SpecError, from_json
@@ -24,7 +24,6 @@ from logical_warehouse.losses import Held
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_files import StoreFiles, path_in
 
-_METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")
 _DELETED = 2
 """Status of a manifest's entry for a file that is no longer there (Iceberg's specification)."""
 
@@ -37,7 +36,7 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     :raises ValueError: the metadata are no JSON.
     """
     listing = files.in_memory(f"{folder}/{table}")
-    current = _current(listing)
+    current = newest_metadata(listing)
     if current is None:
         return Held()
     if not listing[current]:
@@ -63,13 +62,8 @@ def is_unreadable(files: StoreFiles, folder: str, table: str) -> bool:
     :raises RetryableError: the store does not answer.
     """
     listing = files.in_memory(f"{folder}/{table}")
-    current = _current(listing)
+    current = newest_metadata(listing)
     return current is not None and not listing[current]
-
-
-def _current(listing: Mapping[str, bool]) -> str | None:
-    versions = {int(found[1]): path for path in listing if (found := _METADATA.search(path))}
-    return versions[max(versions)] if versions else None
 
 
 def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:

@@ -1,6 +1,7 @@
 """Files of the store without Spark: list a folder, read a small file, remove a folder.
 
-Beside ``store_health`` the only module on this side that knows Alluxio. Its master lists folders over REST; its proxy
+With ``store_health``, and ``operators.answers`` for the one file that every task reads, all that knows Alluxio on this
+side. Its master lists folders over REST; its proxy
 reads and deletes over S3, where the first folder of a path is the bucket. The access key, with any secret, names the
 user: Alluxio's simple security believes it. A folder that is not empty stays, though the answer is 204 all the same.
 """

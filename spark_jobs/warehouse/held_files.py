@@ -6,7 +6,6 @@ several such files one after the other; its master knows at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from warehouse.failures import RetryableError
 from warehouse.jvm import jvm_of
 from warehouse.lost_marks import LostMarks, few, marks_path
+from warehouse.metadata_files import newest_metadata
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import SpecError, from_json
 from warehouse.store_directory import held_below, lost_files
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from warehouse.store_spec import StoreSpec
-
-
-_METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")
 
 
 @dataclass(eq=False)
@@ -88,8 +85,7 @@ class Listing:
     @property
     def newest_metadata(self) -> str | None:
         """Path of the table's metadata; None where nothing is listed."""
-        versions = {int(found[1]): path for path in self.held if (found := _METADATA.search(path))}
-        return versions[max(versions)] if versions else None
+        return newest_metadata(self.held)
 
     def lost(self, uris: Iterable[str]) -> list[str]:
         """Those of ``uris`` that are listed and lost; what came after the listing is not."""

@@ -15,6 +15,7 @@ from py4j.protocol import Py4JJavaError
 from warehouse.access_failures import NotLimited
 from warehouse.access_spec import AccessSpec
 from warehouse.jvm import jvm_of
+from warehouse.store_files import located
 from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def limit_folder(session: SparkSession, folder: str, table: str, access: AccessS
 
     :raises NotLimited: the store did not do it.
     """
-    file_system, path = _located(session, folder)
+    file_system, path = located(session, folder)
     if not file_system.exists(path):
         file_system.mkdirs(path)
     status = file_system.getFileStatus(path)
@@ -95,7 +96,7 @@ def limit_folder(session: SparkSession, folder: str, table: str, access: AccessS
 
 def limited_to(session: SparkSession, folder: str) -> str | None:
     """The group that a folder is kept for; None where everyone may enter, or there is no such folder."""
-    file_system, path = _located(session, folder)
+    file_system, path = located(session, folder)
     if not file_system.exists(path):
         return None
     status = file_system.getFileStatus(path)
@@ -107,13 +108,13 @@ def readable_tables(session: SparkSession, store: StoreSpec) -> tuple[str, ...]:
 
     Spark's ``SHOW TABLES`` fails as a whole where one of them is kept from him (seen with Iceberg 1.12).
     """
-    file_system, folder = _located(session, f"{store.uri.rstrip('/')}/{store.namespace}")
+    file_system, folder = located(session, f"{store.uri.rstrip('/')}/{store.namespace}")
     if not file_system.exists(folder):
         return ()
     names = []
     for status in file_system.listStatus(folder):
         with suppress(Py4JJavaError):
-            if file_system.exists(_located(session, f"{status.getPath()}/metadata")[1]):
+            if file_system.exists(located(session, f"{status.getPath()}/metadata")[1]):
                 names.append(str(status.getPath().getName()))
     return tuple(sorted(names))
 
@@ -124,8 +125,3 @@ def _mode(status: Any) -> int:
 
 def _words(group: str, mode: int) -> str:
     return f"of group {group!r} with mode {mode:o}"
-
-
-def _located(session: SparkSession, path: str) -> tuple[Any, Any]:
-    java_path = jvm_of(session).org.apache.hadoop.fs.Path(path)
-    return java_path.getFileSystem(session._jsc.hadoopConfiguration()), java_path

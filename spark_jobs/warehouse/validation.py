@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from py4j.protocol import Py4JJavaError
 
@@ -34,6 +35,8 @@ from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+Outcome = TypeVar("Outcome", Published, Published | None)
 
 
 @dataclass(frozen=True)
@@ -205,14 +208,7 @@ def _publish(
     if isinstance(validated, PublishedTable):
         outcome = Published(validated.record, validated.adopted, validated.superseded)
     else:
-        outcome = publish(
-            session,
-            job.store,
-            validated.record,
-            validated.branch_snapshot,
-            grace_seconds=job.reader_grace_seconds,
-            origin=origin_of(table, job.source, job.time_zone),
-        )
+        outcome = _committed(publish, session, job, validated)
     verify_published(session, job.store, outcome.record)
     # It served its purpose, and nobody would end its values when retention ends the snapshot.
     delete_folder(session, job.store.fingerprint_folder(job.run, table.name, job.interval.as_of))
@@ -238,20 +234,26 @@ def _publish_again(
         # The try that published it may have died before it looked at what its commit wrote.
         outcome = Published(validated.record, validated.adopted)
     else:
-        outcome = publish_again(
-            session,
-            job.store,
-            validated.record,
-            validated.branch_snapshot,
-            grace_seconds=job.reader_grace_seconds,
-            origin=origin_of(validated.table, job.source, job.time_zone),
-        )
+        outcome = _committed(publish_again, session, job, validated)
     delete_folder(session, job.store.fingerprint_folder(job.run, validated.record.table, job.interval.as_of))
     if outcome is None:
         return None
     verify_published(session, job.store, outcome.record)
     seconds = round(validated.seconds + time.monotonic() - started, 3)
     return PublishedTable(outcome.record, outcome.adopted, (), seconds, again=True)
+
+
+def _committed(
+    commit: Callable[..., Outcome], session: SparkSession, job: ValidateJob, validated: Validated
+) -> Outcome:
+    return commit(
+        session,
+        job.store,
+        validated.record,
+        validated.branch_snapshot,
+        grace_seconds=job.reader_grace_seconds,
+        origin=origin_of(validated.table, job.source, job.time_zone),
+    )
 
 
 def unchanged_lines(job: ValidateJob, published: list[PublishedTable]) -> list[str]:

@@ -1,4 +1,7 @@
-"""No password anywhere that people or programs look, after everything before this file has run."""
+"""No password anywhere that people or programs look, after everything before this file has run.
+
+Chosen alone, after a backfill with its trainings.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
 from tests.e2e.conftest import MASK_KEY, WRONG_PASSWORD
 from tests.support.leaks import ArgumentWatch
+
+pytestmark = pytest.mark.usefixtures("backfilled")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from logical_warehouse.manifest.load import load_manifest
 from logical_warehouse.manifest.manifest import Manifest
 from logical_warehouse.manifest.reference import with_reference
 from logical_warehouse.manifest.schema import SCHEMA_FILE, schema_text
+from logical_warehouse.terminal import print_table
 
 DEFAULT_MANIFEST = Path("dags/warehouse.yaml")
 DEFAULT_REFERENCE = Path("docs/manifest.md")
@@ -49,7 +50,6 @@ def _lint(arguments: argparse.Namespace) -> int:
 
 
 def _print_summary(manifest: Manifest) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     groups = Table("group", "tables", "source", "schedule", "start", "end", "history", title="Groups")
@@ -66,11 +66,9 @@ def _print_summary(manifest: Manifest) -> None:
             for name, read in training.inputs.items()
         )
         trainings.add_row(training.name, inputs, training.application)
-    # A pipe or a log has no width of its own; rich would cut at 80.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(groups)
+    print_table(groups)
     if manifest.trainings:
-        console.print(trainings)
+        print_table(trainings)
 
 
 def _schema(arguments: argparse.Namespace) -> int:
