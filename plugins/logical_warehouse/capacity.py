@@ -61,8 +61,8 @@ class Held:
 class Room:
     """What a run needs, against what there is. All in bytes of memory, with all copies.
 
-    ``largest``: the table that needs most. ``removed_first``: of what is used, what killed tries left and the run
-    removes before it writes. ``left_by_ended``: what else runs that ended left.
+    ``largest``: the table that needs most. ``removed_first``: of what is used, what nobody needs any more and the
+    run removes before it writes. ``left``: what else nobody needs any more.
     """
 
     needed: int
@@ -71,7 +71,7 @@ class Room:
     largest: str
     others: tuple[Held, ...] = ()
     removed_first: int = 0
-    left_by_ended: int = 0
+    left: int = 0
 
     @property
     def promised(self) -> int:
@@ -116,10 +116,10 @@ def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None
     if room.needed <= room.available:
         raise RetryableError(f"{sentence}; it is tried again when those runs may have ended.")
     remedies = [_expiring(room, candidates)]
-    if room.left_by_ended:
+    if room.left:
         remedies.append(
-            f"`python -m logical_warehouse clean-store` lists up to {_mib(room.left_by_ended)} that ended runs left, "
-            "and can free them"
+            f"`python -m logical_warehouse clean-store` lists up to {_mib(room.left)} that nobody needs "
+            "any more, and can free them"
         )
     remedies.append("or give Alluxio's workers more memory")
     raise PermanentError(f"{sentence}; {'; '.join(remedies)}.")
@@ -128,7 +128,7 @@ def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None
 def _removed_first(room: Room) -> str:
     if not room.removed_first:
         return ""
-    return f", {_mib(room.available)} once this run has removed what killed tries left"
+    return f", {_mib(room.available)} once this run has removed what nobody needs any more"
 
 
 def _promised(room: Room) -> str:

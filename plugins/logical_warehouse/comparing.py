@@ -101,7 +101,7 @@ def compare_job(
             dialect=dialect.name,
             url=address.url,
             user=address.user,
-            driver=dialect.driver_class,
+            driver=plan.source.driver or dialect.driver_class,
             time_zone=plan.source.time_zone,
             fetch_size=plan.source.fetch_size,
             consistency=plan.source.consistency,

@@ -29,9 +29,12 @@ from warehouse.host_memory import (
 
 SERVERS = {
     "alluxio.worker.AlluxioWorker": "Alluxio worker",
+    "alluxio.worker.AlluxioJobWorker": "Alluxio job worker",
     "alluxio.proxy.AlluxioProxy": "Alluxio proxy",
     "org.apache.spark.deploy.worker.Worker": "Spark worker",
     "org.apache.spark.executor.CoarseGrainedExecutorBackend": "Spark executor",
+    "org.apache.spark.executor.YarnCoarseGrainedExecutorBackend": "Spark executor",
+    "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend": "Spark executor",
 }
 """Main classes of the processes through which rows go."""
 ALLUXIO_WORKER = SERVERS["alluxio.worker.AlluxioWorker"]

@@ -3,13 +3,14 @@
 Each writes its promise before it looks at those of others, and then counts all of them. So of two, one at least sees
 the other, whichever is slower; and where both do, the one that asked first waits until the other has withdrawn. What a
 promised run has written already is in its own folders of the store: only the rest is still promised. What dead tries
-have left there counts as room where the run's own snapshot job removes it before it writes.
+have left there, and states whose readers' grace is over, count as room where the run's own snapshot job removes them
+before it writes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -56,7 +57,12 @@ class Reserving:
                 self.pause(1)
                 waited += 1
                 room = self._room(own, largest)
-            candidates = expirable(room.missing, self._could_end(), own.tables) if room.missing > 0 else []
+            candidates: list[Expirable] = []
+            if room.missing > 0:
+                tables = self._tables()
+                candidates = expirable(room.missing, self._could_end(tables), own.tables)
+                others = [table for table in tables if table.name not in own.tables]
+                room = replace(room, left=room.left + self._unneeded(others))
             ensure_fits(group, room, candidates)
         except BaseException:
             self._give_up(own, earlier)
@@ -81,7 +87,13 @@ class Reserving:
         # In between: what other runs write or remove meanwhile then makes the room look smaller, never larger.
         health = self.ask_health()
         removed_first, left = self._left(own, ended)
+        mine = [table for table in map(self._table, own.tables) if table is not None]
+        removed_first += self._unneeded(mine)
         return Room(own.bytes, health.free, health.capacity, largest, others, removed_first, left)
+
+    def _unneeded(self, tables: Iterable[StoredTable]) -> int:
+        """Bytes, of all copies, of replaced and ended states for which no reader's grace is left."""
+        return store_spec(self.store).all_copies(sum(table.unneeded_bytes for table in tables))
 
     def _fits_without_later(self, room: Room, own: Promise) -> bool:
         later = [held for held in room.others if _order(held.promise) > _order(own)]
@@ -136,14 +148,17 @@ class Reserving:
                 if folder.startswith(RUN_PREFIX) and promise.run.try_of(folder) is not None:
                     yield _Left(table, folder, spec.all_copies(self.files.size(f"{data}/{folder}")))
 
-    def _could_end(self) -> list[Expirable]:
-        """Of all tables that can be read, but for the newest date of each: it is what everybody reads."""
+    def _tables(self) -> list[StoredTable]:
+        """All that can be read."""
+        tables = map(self._table, self.files.folders(tables_path(self.store)))
+        return [table for table in tables if table is not None]
+
+    def _could_end(self, tables: Iterable[StoredTable]) -> list[Expirable]:
+        """But for the newest date of each: it is what everybody reads."""
         spec = store_spec(self.store)
-        tables = [self._table(name) for name in self.files.folders(tables_path(self.store))]
         return [
             Expirable(table.name, record.as_of, record.start, spec.all_copies(record.bytes))
             for table in tables
-            if table is not None
             for record in table.records[:-1]
             if not table.is_kept(record)
         ]

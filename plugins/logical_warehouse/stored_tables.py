@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,9 +28,11 @@ from warehouse.train_spec import KEPT_PREFIX
 from logical_warehouse.manifest import Manifest, Store, load_manifest
 from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.manifest.problems import did_you_mean
+from logical_warehouse.plan import store_spec
 from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 from logical_warehouse.terminal import print_table
+from logical_warehouse.unneeded_states import unneeded_bytes
 
 METADATA_LOST = "metadata lost"
 UNREADABLE = "cannot be read"
@@ -62,7 +65,8 @@ class StoredTable:
     """What is known of a table in the store. ``records`` by as-of date, the oldest first.
 
     ``retained_from``: start of the oldest date that retention keeps, empty for all. ``run_branches``: tries of runs
-    that have published nothing (yet) of what they wrote. ``properties``: all of the table's.
+    that have published nothing (yet) of what they wrote. ``properties``: all of the table's. ``unneeded_bytes``: at
+    least so many go when what nobody needs any more is removed.
     """
 
     name: str
@@ -73,6 +77,7 @@ class StoredTable:
     run_branches: frozenset[str] = frozenset()
     kept_inputs: tuple[KeptInput, ...] = ()
     properties: dict[str, str] = field(default_factory=dict, repr=False)
+    unneeded_bytes: int = 0
 
     @property
     def bytes(self) -> int:
@@ -138,6 +143,7 @@ def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
         frozenset(reference for reference in references if reference.startswith(RUN_PREFIX)),
         tuple(KeptInput(one, datetime.fromtimestamp(made[one] / 1000, UTC)) for one in kept),
         properties,
+        unneeded_bytes(metadata, int(time.time() * 1000)),
     )
 
 
@@ -193,6 +199,7 @@ def _list(arguments: argparse.Namespace) -> int:
     manifest = _healthy(arguments.manifest)
     files, folder = store_files(manifest.store), tables_path(manifest.store)
     names = files.folders(folder)
+    all_copies = store_spec(manifest.store).all_copies
     shown = Table("table", "in the source", "dates", "newest", "MB", "", title=f"Tables of {manifest.store.uri}")
     for name in (*manifest.tables, *(name for name in names if name not in manifest.tables)):
         stored, problem = None, ""
@@ -211,7 +218,7 @@ def _list(arguments: argparse.Namespace) -> int:
             source_table or "",
             str(len(records)),
             records[-1].as_of if records else "",
-            f"{stored.bytes / 1e6:.1f}" if stored is not None else "",
+            f"{all_copies(stored.bytes) / 1e6:.1f}" if stored is not None else "",
             problem or _state(name, records, manifest),
         )
     print_table(shown)
@@ -224,13 +231,13 @@ def _state(name: str, records: Collection[SnapshotRecord], manifest: Manifest) -
     return "" if records else "never captured"
 
 
-def _size_line(files: StoreFiles, folder: str, name: str) -> str:
+def _size_line(files: StoreFiles, store: Store, name: str) -> str:
     try:
-        stored = read_stored_table(files, folder, name)
+        stored = read_stored_table(files, tables_path(store), name)
     except TableUnreadable as error:
         return str(error)
     dates, size = (len(stored.records), stored.bytes) if stored is not None else (0, 0)
-    return f"{name}: {dates} as-of dates, {size / 1e6:.1f} MB"
+    return f"{name}: {dates} as-of dates, {store_spec(store).all_copies(size) / 1e6:.1f} MB"
 
 
 def _drop(arguments: argparse.Namespace) -> int:
@@ -249,7 +256,7 @@ def _drop(arguments: argparse.Namespace) -> int:
     if unreadable:
         print(f"{name}: its metadata are lost, so nothing of it can be read; a worker that is away may bring them back")
     else:
-        print(_size_line(files, folder, name))
+        print(_size_line(files, manifest.store, name))
     if not arguments.yes and input("Type its name to drop it for good: ") != name:
         print("nothing was dropped")
         return 1

@@ -15,6 +15,7 @@ from warehouse.capture_failures import CapturedTooLate, IntervalNotOver
 from warehouse.consistent_read import SourceState, hold_source_state
 from warehouse.copy_choice import why_over_jdbc
 from warehouse.ended_runs import clean_before_writing, forget_ended
+from warehouse.expiry import free_unneeded
 from warehouse.fingerprints import TableFingerprint
 from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_api import load_table, properties_of
@@ -90,6 +91,7 @@ def _open_store(session: SparkSession, job: SnapshotJob) -> None:
     for table in job.tables:
         with store_errors(job.store.uri, table.name):
             clean_before_writing(session, job, table.name)
+            free_unneeded(session, job.store, table.name)
 
 
 def _refuse_wrong_time(state: SourceState, job: SnapshotJob) -> None:

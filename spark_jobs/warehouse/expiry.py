@@ -11,7 +11,14 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending, ExpireResult
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
+from warehouse.iceberg_api import (
+    branch_head,
+    commit_with_retries,
+    load_existing_table,
+    load_table,
+    properties_of,
+    reference_names,
+)
 from warehouse.jvm import jvm_of
 from warehouse.publish import data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
@@ -162,6 +169,17 @@ def _expire(
     if free_unreferenced(session, store, table_name) or labels:
         verify_current(session, store, table_name)
     return labels
+
+
+def free_unneeded(session: SparkSession, store: StoreSpec, table_name: str) -> None:
+    """As :func:`free_unreferenced` for a table that may not be there, and look at what that wrote.
+
+    :raises JobError: as :func:`verify_current`.
+    """
+    table = load_table(session, store.identifier(table_name))
+    if table is not None and unreferenced_snapshots(table, int(time.time() * 1000)):
+        free_unreferenced(session, store, table_name)
+        verify_current(session, store, table_name)
 
 
 def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) -> bool:

@@ -20,7 +20,7 @@ from pyspark.sql import functions as sf
 
 from warehouse.branch_schema import begin, end, use_schema, write_files
 from warehouse.capture_failures import MissingColumn
-from warehouse.expiry import free_unreferenced
+from warehouse.expiry import free_unneeded
 from warehouse.forget_spec import ForgetJob, ForgetResult, ForgottenDate
 from warehouse.forgotten import (
     FORGETTINGS,
@@ -42,7 +42,7 @@ from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import to_json
-from warehouse.stored_in_memory import verify_current, verify_in_memory, verify_published
+from warehouse.stored_in_memory import verify_in_memory, verify_published
 from warehouse.stored_rows import digest_columns, digest_text
 from warehouse.table_origin import HISTORY
 from warehouse.train_spec import KEPT_PREFIX
@@ -341,5 +341,4 @@ def _free(session: SparkSession, job: ForgetJob) -> None:
     file_system = pattern.getFileSystem(session._jsc.hadoopConfiguration())
     for status in file_system.globStatus(pattern) or ():
         file_system.delete(status.getPath(), True)
-    if free_unreferenced(session, job.store, job.table):
-        verify_current(session, job.store, job.table)
+    free_unneeded(session, job.store, job.table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warehouse.dialects.mask_sql import sample_sql
-from warehouse.mask_failures import KeyMissing, MaskNotAsDefined
+from warehouse.mask_failures import KeyMissing, KeyNotInSession, MaskNotAsDefined
 from warehouse.masks import masked_text, parse_mask
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def verify_masks(state: SourceState, table: TableSpec) -> None:
 
     :raises MaskNotAsDefined: it does not.
     :raises KeyMissing: its key is not at hand.
+    :raises KeyNotInSession: the session lost it.
     :raises JobError: the source refused.
     """
     for text in dict.fromkeys(table.masked.values()):
@@ -31,5 +32,8 @@ def verify_masks(state: SourceState, table: TableSpec) -> None:
         sql = sample_sql(state.dialect, mask)
         if sql is None:
             continue
-        if state.value(sql, table.name) != masked_text(mask, state.dialect.masks.sample, state.keys):
+        answer = state.value(sql, table.name)
+        if answer is None and mask.connection:  # an unset variable is null, and so is what is made of it
+            raise KeyNotInSession(mask.connection, state.source.name)
+        if answer != masked_text(mask, state.dialect.masks.sample, state.keys):
             raise MaskNotAsDefined(table.name, text, state.source.name)

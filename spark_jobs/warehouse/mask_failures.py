@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from warehouse.failures import PermanentError, RetryableError
+from warehouse.failures import PermanentError
 
 
 @dataclass(eq=False)
@@ -34,13 +34,29 @@ class KeyUnusable(PermanentError):
 
 
 @dataclass(eq=False)
-class KeyChanged(RetryableError):
+class KeyChanged(PermanentError):
+    """``check`` has frozen what the key was: trying again without it cannot help."""
+
     connection: str
 
     def __str__(self) -> str:
         return (
             f"the password of the Airflow connection {self.connection!r}, the key of a mask, changed while the run was "
             "under way; run it again from check on"
+        )
+
+
+@dataclass(eq=False)
+class KeyNotInSession(PermanentError):
+    """The session was made with the key, and does not have it."""
+
+    connection: str
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"the key of the mask hmac({self.connection}) did not reach the session of source {self.source}: take "
+            "sessionVariables out of its JDBC URL, and let a proxy before the source pass session settings on"
         )
 
 

@@ -177,9 +177,9 @@ class Runs:
         """Names of the Parquet files in the store."""
         return {path.rpartition("/")[2] for path in self.files(name) if path.endswith(".parquet")}
 
-    def live_files(self, name: str = "events") -> set[str]:
-        """Names of the Parquet files that some branch or tag refers to."""
+    def live_files(self, name: str = "events", *references: str) -> set[str]:
+        """Names of the Parquet files that some branch or tag refers to, of all where none is given."""
         table = load_existing_table(self.session, self.store, name)
-        heads = {branch_head(table, reference) for reference in reference_names(table)}
+        heads = {branch_head(table, reference) for reference in references or reference_names(table)}
         files = [file for head in heads if head for file in data_files(self.session, table, head, None)]
         return {str(file.location()).rpartition("/")[2] for file in files}

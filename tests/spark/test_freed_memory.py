@@ -16,11 +16,11 @@ from logical_warehouse.manifest import Store
 from logical_warehouse.promises import Promises
 from logical_warehouse.store_files import AlluxioFiles, LocalFiles, path_in
 from logical_warehouse.store_health import ask_alluxio
-from logical_warehouse.stored_tables import read_stored_table
+from logical_warehouse.stored_tables import StoredTable, read_stored_table
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from warehouse.expire_spec import Ending, ExpireResult
-from warehouse.expiry import expire_before, free_unreferenced
+from warehouse.expiry import expire_before
 from warehouse.failures import PermanentError
 from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
@@ -137,12 +137,49 @@ def test_memory_is_free_when_the_grace_of_readers_is_over(
     ended = runs.publish(table, DAYS[1], grace=GRACE)
     assert not replaced.expired and ended.expired == (DAYS[0],)
 
-    def freed() -> bool:
-        free_unreferenced(session, runs.store, "events")
-        return used_bytes(alluxio) < empty + 1.5 * size
+    def unneeded() -> int:
+        folder = f"{urlsplit(runs.store.uri).path}/freed"
+        stored = read_stored_table(AlluxioFiles(alluxio.web, alluxio.s3), folder, "events")
+        assert stored is not None
+        return stored.unneeded_bytes
 
-    until(freed)
-    assert runs.rows().count() == ROWS and runs.data_files() == runs.live_files()
+    # `check` counts on what the next run removes before it writes.
+    until(lambda: unneeded() > 0 and abs(used_bytes(alluxio) - empty - size - unneeded()) < 0.1 * size)
+    database.run("DELETE FROM events")
+    runs.snapshot([table], DAYS[2])
+    until(lambda: used_bytes(alluxio) < empty + 1.5 * size)
+    assert unneeded() == 0
+    assert runs.rows(tag=DAYS[1]).count() == ROWS and runs.data_files() >= runs.live_files()
+
+
+def test_intervals_that_were_replaced_are_counted_as_what_the_next_run_removes(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS, rows_per_day=500)
+    for day in DAYS[:2]:
+        runs.publish(runs.table(), day, grace=0)
+    before = runs.data_files()
+    runs.publish(runs.table(), DAYS[1], run="again", grace=GRACE)
+
+    def stored() -> StoredTable:
+        found = read_stored_table(LocalFiles(), path_in(f"{runs.store.uri}/{runs.store.namespace}"), "events")
+        assert found is not None
+        return found
+
+    def sizes() -> int:
+        return sum(len(data) for path, data in runs.files().items() if path.endswith(".parquet"))
+
+    assert stored().unneeded_bytes == 0, "within the grace"
+    until(lambda: stored().unneeded_bytes > 0)
+    there, counted = sizes(), stored().unneeded_bytes
+    assert counted == sum(
+        len(data)
+        for path, data in runs.files().items()
+        if path.rpartition("/")[2] in before - runs.live_files("events", "main")
+    )
+    runs.database.run("DELETE FROM events")
+    runs.snapshot([runs.table()], DAYS[2])
+    assert there - sizes() == counted and stored().unneeded_bytes == 0
+    assert runs.ids() == list(range(1_000))
 
 
 def test_the_oldest_states_are_ended_by_hand_and_the_newest_stays(tmpfs_runs: Runs) -> None:

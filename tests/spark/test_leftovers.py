@@ -249,7 +249,7 @@ def test_what_is_removed_before_the_first_table_is_written_counts_as_room(
 
     reserve(runs, alluxio, promise_of(job))
     room = reserve(runs, alluxio, replace(promise_of(job), bytes=1))
-    assert room.removed_first == pytest.approx(len(runs.files("others")[dead]), rel=0.01) and room.left_by_ended == 0
+    assert room.removed_first == pytest.approx(len(runs.files("others")[dead]), rel=0.01) and room.left == 0
     too_big = replace(promise_of(job), run_id="big8", bytes=room.capacity + MIB)
     with pytest.raises(PermanentError) as refused:
         reserve(runs, alluxio, too_big)
@@ -273,7 +273,7 @@ def test_what_is_removed_before_the_first_table_is_written_counts_as_room(
 
 REFUSAL = re.compile(
     r"group does not fit into the store: about ([\d.]+) MiB are needed \(most by events\), "
-    r"([\d.]+) of ([\d.]+) MiB are free, ([\d.]+) MiB once this run has removed what killed tries left, "
+    r"([\d.]+) of ([\d.]+) MiB are free, ([\d.]+) MiB once this run has removed what nobody needs any more, "
     r"of which [\d.]+ MiB are promised to other runs \(snapshot_tests mine8\), so ([\d.]+) MiB are missing; "
     r"(.*) with [\d.]+ MiB are all that could be expired, and not enough: shorten the retention, or `expire` them; "
     r"or give Alluxio's workers more memory\."

@@ -57,12 +57,12 @@ ROOM = Room(needed=40 * MIB, free=20 * MIB, capacity=100 * MIB, largest="flights
 def test_a_refusal_says_what_is_missing_and_what_could_go() -> None:
     chosen = expirable(ROOM.missing, FLIGHTS, ["flights"])
     with pytest.raises(PermanentError) as refused:
-        ensure_fits("flights", replace(ROOM, left_by_ended=3 * MIB), chosen)
+        ensure_fits("flights", replace(ROOM, left=3 * MIB), chosen)
     assert str(refused.value) == (
         "flights does not fit into the store: about 40.0 MiB are needed (most by flights), 20.0 of 100.0 MiB are free, "
         "so 20.0 MiB are missing; flights 2013-06-01 to 2013-06-02 (2 snapshots) with 20.0 MiB would make room: "
         "shorten the retention, or `expire` them; `python -m logical_warehouse clean-store` lists up to 3.0 MiB that "
-        "ended runs left, and can free them; or give Alluxio's workers more memory."
+        "nobody needs any more, and can free them; or give Alluxio's workers more memory."
     )
     with pytest.raises(
         PermanentError, match=r"2013-06-01 with 10\.0 MiB are all that could be expired, and not enough"
@@ -72,7 +72,7 @@ def test_a_refusal_says_what_is_missing_and_what_could_go() -> None:
         ensure_fits("flights", ROOM, [])
     with pytest.raises(
         PermanentError,
-        match=r"20\.0 of 100\.0 MiB are free, 35\.0 MiB once this run has removed what killed tries left, so 5\.0 MiB",
+        match=r"20\.0 of 100\.0 MiB are free, 35\.0 MiB once this run has removed what nobody needs any more, so 5",
     ):
         ensure_fits("flights", replace(ROOM, removed_first=15 * MIB), [])
     ensure_fits("flights", replace(ROOM, removed_first=20 * MIB), [])
@@ -196,7 +196,7 @@ def test_what_killed_tries_left_counts_as_room_where_the_run_removes_it_first(ch
     with pytest.raises(PermanentError, match=r"30\.0 of 100\.0 MiB are free, 90\.0 MiB once .*, so 5\.0 MiB"):
         checks.reserve(replace(mine, bytes=95 * MIB))
     room = checks.reserve(mine)
-    assert (room.removed_first, room.left_by_ended) == (60 * MIB, 0)
+    assert (room.removed_first, room.left) == (60 * MIB, 0)
 
 
 def test_what_the_run_does_not_remove_is_not_room(checks: Checks, tmp_path: Path) -> None:
@@ -212,11 +212,11 @@ def test_what_the_run_does_not_remove_is_not_room(checks: Checks, tmp_path: Path
         checks.ended.add(left.run_id)
         write(store, left, 10 * MIB, **more)
     room = checks.reserve(promise("mine", 10 * MIB))
-    assert (room.removed_first, room.left_by_ended) == (0, 20 * MIB)
+    assert (room.removed_first, room.left) == (0, 20 * MIB)
     answer = store / f"_runs/{captured.dag_id}/{captured.run.key}/snapshot-try1.json"
     answer.write_text(answer.read_text().replace("2013-06-03", "2013-06-01"))
     room = checks.reserve(promise("other", 10 * MIB))
-    assert (room.removed_first, room.left_by_ended) == (10 * MIB, 10 * MIB), "its date is published from a later state"
+    assert (room.removed_first, room.left) == (10 * MIB, 10 * MIB), "its date is published from a later state"
 
 
 def test_snapshots_that_make_no_room_and_tables_that_cannot_be_read_are_not_offered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ def test_a_published_snapshot(plan: SnapshotPlan) -> None:
     assert (job.table.history.column, job.table.filter, job.kinds) == ("day", "id > 0", {"odd": "text"})
     assert (job.branch, job.fingerprint, job.key) == (None, None, ("id",))
     assert "password" not in to_json(job)
+
+
+def test_the_driver_is_that_of_the_manifest(plan: SnapshotPlan) -> None:
+    source = plan.source.model_copy(update={"driver": "org.h2.Driver", "consistency": "best_effort"})
+    address = replace(ADDRESS, url="jdbc:h2:mem:bank")
+    assert (
+        compare_job(replace(plan, source=source), plan.tables[0], "2013-06-03", address).source.driver
+        == "org.h2.Driver"
+    )
 
 
 def test_a_run_branch_with_the_fingerprint_of_its_capture(plan: SnapshotPlan) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from logical_warehouse.cli import main
-from logical_warehouse.host_check import Line, host_lines
+from logical_warehouse.host_check import SERVERS, Line, host_lines
 from logical_warehouse.memory_settings import (
     alluxio_findings,
     ensure_settings_in_memory,
@@ -172,6 +172,12 @@ def proc_folder(tmp_path: Path, commands: dict[str, str], root: str = "/") -> Pa
     (proc / "sys/kernel").mkdir(parents=True)
     (proc / "sys/kernel/core_pattern").write_text("core\n")
     return proc
+
+
+@pytest.mark.parametrize(("main_class", "server"), SERVERS.items())
+def test_check_host_knows_every_server_that_rows_go_through(tmp_path: Path, main_class: str, server: str) -> None:
+    lines = [line.what for line in host_lines(Kernel(proc_folder(tmp_path, {"7": f"java -cp x {main_class}"})), {})]
+    assert f"core dumps of the {server} (process 7)" in lines
 
 
 def test_check_host_finds_servers_by_their_main_class(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Store(Section):
             "web": ",".join(f"http://{host}:{MASTER_WEB_PORT}" for host in hosts),
             "s3": f"http://{hosts[0]}:{PROXY_PORT}/api/v1/s3",
         }
-        return {**defaults, **data}
+        # A key without a value asks for nothing else: without its addresses the store could not be looked into.
+        return {**data, **{key: data.get(key) or value for key, value in defaults.items()}}
 
     @property
     def is_alluxio(self) -> bool:

@@ -11,10 +11,10 @@ from warehouse.failures import PermanentError, RetryableError
 from warehouse.masks import MaskKey
 from warehouse.promises import needed, promise_of
 from warehouse.run_spec import IntervalSpec, RunSpec
-from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob
 from warehouse.source_spec import SourceSpec
 from warehouse.spec_json import to_json
+from warehouse.table_origin import ensure_same_table, origin_of
 from warehouse.table_spec import ChecksSpec, RetentionSpec, SplitSpec, TableSpec
 
 from logical_warehouse.as_of import intervals_before, resolve_interval
@@ -32,7 +32,7 @@ from logical_warehouse.reserving import Reserving
 from logical_warehouse.source_probe import SourceProbe
 from logical_warehouse.store_files import store_files, tables_path
 from logical_warehouse.store_health import StoreHealth, ask_alluxio
-from logical_warehouse.stored_tables import read_stored_table, unknown_tables
+from logical_warehouse.stored_tables import StoredTable, read_stored_table, unknown_tables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -124,14 +124,13 @@ class CheckOperator(BaseOperator):
         store = self.plan.store
         return ask_alluxio(store.uri, web, memory_only=store.memory_only, replication=store.replication)
 
-    def _published(self, table: str) -> tuple[SnapshotRecord, ...]:
-        """What the store has of a table, for the estimate; nothing where it cannot be asked: that dooms no run."""
+    def _stored(self, table: str) -> StoredTable | None:
+        """What the store has of a table; nothing where it cannot be asked: that dooms no run."""
         try:
-            stored = read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
+            return read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
         except (PermanentError, RetryableError) as error:
-            self.log.warning("%s: its size is not estimated from what is published: %s", table, error)
-            stored = None
-        return stored.records if stored is not None else ()
+            self.log.warning("%s: it is not compared with what is published: %s", table, error)
+            return None
 
     def _freeze(self, table: Table, probe: SourceProbe, interval: IntervalSpec) -> TableSpec:
         if table.validation == "rows" and not probe.dialect.hashes_rows:
@@ -141,12 +140,13 @@ class CheckOperator(BaseOperator):
         found = probe.columns(table)
         secrets = mask_secrets(table.name, [column.mask for column in found if column.mask is not None])
         rows, size = probe.estimate(table, found, interval)
-        expected = estimate(rows, size, self._published(table.name))
+        stored = self._stored(table.name)
+        expected = estimate(rows, size, stored.records if stored is not None else ())
         self.log.info(
             "%s: %d columns, about %d rows, %.1f MiB in the store by %s",
             table.name, len(found), expected.rows, expected.bytes / MIB, expected.basis,
         )  # fmt: skip
-        return TableSpec(
+        spec = TableSpec(
             name=table.name,
             source_schema=table.source_schema,
             source_table=table.source_table,
@@ -174,6 +174,11 @@ class CheckOperator(BaseOperator):
             key_checks={connection: MaskKey(connection, secret).check for connection, secret in secrets.items()},
             access=None if table.access is None else table.access.spec,
         )
+        if stored is not None:
+            # The job asks again: another run may publish first.
+            origin = origin_of(spec, self.plan.source.name, self.plan.source.time_zone)
+            ensure_same_table(table.name, stored.properties, origin, stored.records, interval)
+        return spec
 
     def _warn_of_unknown_tables(self) -> None:
         """Tell of what the manifest no longer has. It dooms no run, and neither does a store that cannot be listed."""
@@ -206,7 +211,7 @@ class CheckOperator(BaseOperator):
         room = reserving.reserve(self.plan.group, own, max(job.tables, key=needed).name)
         self.log.info(
             "%.1f MiB of the store are promised to this run; of %.1f MiB that are free, %.1f MiB once it has removed "
-            "what killed tries left, %.1f MiB are promised to others",
+            "what nobody needs any more, %.1f MiB are promised to others",
             own.bytes / MIB, room.free / MIB, room.available / MIB, room.promised / MIB,
         )  # fmt: skip
 

@@ -175,6 +175,11 @@ def test_addresses_of_alluxio_can_be_given(load: Load) -> None:
     )
 
 
+def test_an_address_without_a_value_is_as_one_that_is_not_given(load: Load) -> None:
+    store = healthy(load, replaced={'/warehouse"}': '/warehouse", web: , s3: }'}).store
+    assert (store.web, store.s3) == ("http://host:19999", "http://host:39999/api/v1/s3")
+
+
 @pytest.mark.parametrize("uri", ["file:///dev/shm/warehouse", "hdfs://name/warehouse", "s3a://bucket/warehouse"])
 def test_other_stores_have_no_address_of_alluxio(load: Load, uri: str) -> None:
     replaced = {"alluxio://host:19998/warehouse": uri, '"}': '", web: "http://x", memory_only: false}'}

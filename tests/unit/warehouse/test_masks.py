@@ -18,7 +18,7 @@ from warehouse.dialects.columns import capture_columns
 from warehouse.dialects.mask_sql import sample_sql
 from warehouse.kinds import Kind
 from warehouse.mask_check import verify_masks
-from warehouse.mask_failures import KeyChanged, KeyMissing, MaskNotAsDefined
+from warehouse.mask_failures import KeyChanged, KeyMissing, KeyNotInSession, MaskNotAsDefined
 from warehouse.masks import (
     MASK_PATTERN,
     SECRETS_VARIABLE,
@@ -197,6 +197,8 @@ def test_a_source_that_masks_otherwise_is_refused() -> None:
     keyed = table_spec([ColumnSpec("a", "text", mask="hmac(hr)")])
     with pytest.raises(KeyMissing):
         verify_masks(Answering("mariadb", None, {}), keyed)  # type: ignore[arg-type]
+    with pytest.raises(KeyNotInSession, match=r"hmac\(hr\) did not reach the session of source bank: take session"):
+        verify_masks(Answering("mariadb", None, {"hr": MaskKey("hr", "a long enough key")}), keyed)  # type: ignore[arg-type]
     nothing = Answering("generic", None, {})
     verify_masks(nothing, replace(keyed, columns=(ColumnSpec("a", "text", mask="truncate(3)"),)))  # type: ignore[arg-type]
     assert nothing.asked == []
