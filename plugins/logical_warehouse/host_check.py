@@ -134,7 +134,7 @@ def _tiers_of(kernel: Kernel, pid: int) -> tuple[list[str], list[str]]:
     for name in (TIER.format(level=level) for level in range(int(levels))):
         value = setting(name)
         if value and "${" not in value:
-            folders += [folder for folder in value.split(",") if folder]
+            folders += [folder for one in value.split(",") if (folder := one.strip())]
         else:
             unknown.append(name)
     return folders, unknown
@@ -162,7 +162,7 @@ def _settings_of(kernel: Kernel, pid: int) -> Callable[[str], str | None]:
 
 def _property(text: str, name: str) -> str | None:
     """The last value of a name in a file of Java properties."""
-    found = re.findall(rf"^[ \t]*{re.escape(name)}[ \t]*[=: \t][ \t]*(\S*)", text, re.MULTILINE)
+    found = re.findall(rf"^[ \t]*{re.escape(name)}[ \t]*[=: \t][ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE)
     return found[-1] if found else None
 
 

@@ -66,7 +66,7 @@ def alluxio_findings(uri: str, info: Mapping[str, Any], kernel: Kernel | None) -
         if tiers and tiers != [MEMORY_TIER]:
             yield DiskFinding(f"{where} worker {worker['address']['host']}", TIERS, ", ".join(tiers), MEMORY_TIER)
     if kernel is not None:
-        for folder in str(configuration.get(TIER_FOLDERS) or "").split(","):
+        for folder in map(str.strip, str(configuration.get(TIER_FOLDERS) or "").split(",")):
             if folder and (kind := _disk_under(kernel, folder)):
                 yield DiskFinding(where, TIER_FOLDERS, f"{folder} on {kind}", IN_MEMORY)
     yield from _under_store_findings(where, urlsplit(uri).path, info.get("mountPoints") or {}, kernel)

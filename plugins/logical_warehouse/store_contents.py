@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
 from warehouse.snapshot_record import RECORD_PREFIX
 from warehouse.spec_json import SpecError, from_json
 from warehouse.store_failures import FileIncomplete
+from warehouse.table_origin import HISTORY
+from warehouse.train_spec import KEPT_PREFIX
 
 from logical_warehouse.losses import Held
 from logical_warehouse.manifest import Store
@@ -29,9 +32,11 @@ _DELETED = 2
 
 
 def held_in(files: StoreFiles, folder: str, table: str) -> Held:
-    """What the store has of ``table`` in ``folder``; nothing where its current metadata are lost.
+    """What the store has of ``table`` in ``folder``; nothing where its current metadata are lost, or what they list of
+    a table that is put together from intervals: no run can write to such a one.
 
     :raises RetryableError: the store does not answer.
+    :raises FileNotFoundError: a commit removed what was listed.
     :raises NotAvro: a manifest cannot be read.
     :raises ValueError: the metadata are no JSON.
     """
@@ -42,6 +47,8 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     if not listing[current]:
         return Held(unreadable=True)
     metadata = json.loads(files.read(current))
+    if _is_unwritable(files, listing, metadata):
+        return Held(unreadable=True)
     properties = metadata.get("properties", {})
     records = [json.loads(text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
     starts = {record["as_of"]: record["start"] for record in records}
@@ -57,13 +64,31 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
 
 
 def is_unreadable(files: StoreFiles, folder: str, table: str) -> bool:
-    """Whether a table is listed and its current metadata are lost, as :func:`held_in` says; no manifest is read.
+    """Whether a table is listed and its current metadata are lost, as :func:`held_in` says.
 
     :raises RetryableError: the store does not answer.
     """
     listing = files.in_memory(f"{folder}/{table}")
     current = newest_metadata(listing)
-    return current is not None and not listing[current]
+    if current is None:
+        return False
+    if not listing[current]:
+        return True
+    with suppress(FileNotFoundError, ValueError):  # a commit came between, or they are damaged
+        return _is_unwritable(files, listing, json.loads(files.read(current)))
+    return False
+
+
+def _is_unwritable(files: StoreFiles, listing: Mapping[str, bool], metadata: dict[str, Any]) -> bool:
+    """Whether what lists the files of ``main`` is lost, with which every interval is, and without which Iceberg cannot
+    commit; unless a training keeps what can still be read.
+
+    Of whole states each has a list of its own.
+    """
+    if all(listing.values()) or metadata.get("properties", {}).get(HISTORY) != "interval":
+        return False
+    kept = {one["snapshot-id"] for name, one in metadata.get("refs", {}).items() if name.startswith(KEPT_PREFIX)}
+    return _Reading(files, listing, metadata).lists_lost(kept)
 
 
 def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
@@ -127,6 +152,12 @@ class _Reading:
     def broken(self, records: list[dict[str, Any]]) -> set[str]:
         """As-of dates of those records whose snapshot cannot be read whole."""
         return {record["as_of"] for record in records if not self._is_whole(record)}
+
+    def lists_lost(self, others: Collection[int]) -> bool:
+        """Whether the lists of ``main``'s files are lost, and those of all ``others``."""
+        if self._main is None or self._main not in self._lists:  # nothing was published
+            return False
+        return all(self._data_files(one) is None for one in (self._main, *others))
 
     def _is_whole(self, record: dict[str, Any]) -> bool:
         is_interval = record["history"] == "interval"

@@ -18,6 +18,7 @@ from typing import Any
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand
 from warehouse.failures import PermanentError
+from warehouse.metadata_files import newest_metadata
 from warehouse.retention import RETAINED_FROM
 from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
@@ -114,7 +115,12 @@ def read_stored_table(files: StoreFiles, folder: str, name: str) -> StoredTable 
     """
     metadata = f"{folder}/{name}/metadata"
     try:
-        version = int(files.read(f"{metadata}/version-hint.text"))
+        try:
+            version = int(files.read(f"{metadata}/version-hint.text"))
+        except FileNotFoundError:
+            # A commit removes it before it puts the new one in its place; Iceberg, too, then looks for itself.
+            current = newest_metadata(files.in_memory(metadata))
+            return None if current is None else _table_of(name, json.loads(files.read(current)))
         text = files.read(f"{metadata}/v{version}.metadata.json")
         # The hint follows a commit a little later; Iceberg itself looks on from it, too.
         with suppress(FileNotFoundError):

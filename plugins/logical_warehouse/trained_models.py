@@ -127,10 +127,14 @@ def models_of_results(results: Iterable[tuple[str, Any]], table: str) -> list[Tr
 
 
 def together(in_store: Iterable[TrainedModel], by_runs: Iterable[TrainedModel]) -> tuple[TrainedModel, ...]:
-    """Both, each training run once."""
-    known = {(model.training, model.as_of, model.run_id): model for model in by_runs}
-    known |= {(model.training, model.as_of, model.run_id): model for model in in_store}
-    return tuple(sorted(known.values(), key=lambda model: (model.training, model.as_of, model.run_id or "")))
+    """Every model in the store, and of what runs returned that of which the store has no model (any more).
+
+    A run that was cleared has several models, each of what its try read.
+    """
+    models = list(in_store)
+    stored = {(model.training, model.as_of, model.run_id, model.snapshots) for model in models}
+    models += [one for one in by_runs if (one.training, one.as_of, one.run_id, one.snapshots) not in stored]
+    return tuple(sorted(models, key=lambda one: (one.training, one.as_of, one.run_id or "", one.path or "")))
 
 
 def that_read(

@@ -20,7 +20,7 @@ from warehouse.iceberg_api import (
     reference_names,
 )
 from warehouse.jvm import jvm_of
-from warehouse.publish import data_files, main_head, retire
+from warehouse.publish import RETIRED_PREFIX, data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.retention import ended_by
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
@@ -155,6 +155,10 @@ def _expire(
         properties.commit()
         manage = transaction.manageSnapshots()
         if history == "interval":
+            if by and not grace_seconds:
+                # By hand and at once: those that were replaced a while ago have the ended dates, too.
+                for name in (one for one in reference_names(table) if one.startswith(RETIRED_PREFIX)):
+                    manage.removeTag(name)
             retire(manage, table, main_head(table), grace_seconds)
         else:
             for record in ended:

@@ -332,7 +332,9 @@ def _published(table: Any, rewritten: dict[int, list[Unit]]) -> Iterator[tuple[S
 
 
 def _free(session: SparkSession, job: ForgetJob) -> None:
-    """Delete every file that held such rows, and the source's fingerprints of unpublished runs, which hold ranges.
+    """Delete every file that held such rows, and the source's fingerprints of runs whose branch is gone.
+
+    They hold ranges, perhaps of such rows. A branch that is left had none, and its run is not to fail for it.
 
     :raises JobError: all of it is gone, and what was written meanwhile is not in memory only.
     """
@@ -340,5 +342,9 @@ def _free(session: SparkSession, job: ForgetJob) -> None:
     pattern = path(f"{job.store.uri.rstrip('/')}/_runs/*/*/fingerprints/{job.table}")
     file_system = pattern.getFileSystem(session._jsc.hadoopConfiguration())
     for status in file_system.globStatus(pattern) or ():
-        file_system.delete(status.getPath(), True)
+        run = str(status.getPath().getParent().getParent().getName())
+        # Asked anew each time: a run makes its branch before its fingerprint.
+        branches = reference_names(load_existing_table(session, job.store, job.table))
+        if not any(name.startswith(f"{RUN_PREFIX}{run}_try") for name in branches):
+            file_system.delete(status.getPath(), True)
     free_unneeded(session, job.store, job.table)

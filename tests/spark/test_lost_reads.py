@@ -69,10 +69,14 @@ def kill_worker(servers: Alluxio) -> None:
 def blocks_of(runs: Runs, as_of: str) -> list[str]:
     """Names of the files in which the worker keeps the data of an interval."""
     table = load_existing_table(runs.session, runs.store, "events")
+    files = data_files(runs.session, table, int(table.currentSnapshot().snapshotId()), as_of)
+    return blocks_of_files(runs, [str(file.location()) for file in files])
+
+
+def blocks_of_files(runs: Runs, uris: list[str]) -> list[str]:
     java_path = jvm_of(runs.session).org.apache.hadoop.fs.Path
     found = []
-    for file in data_files(runs.session, table, int(table.currentSnapshot().snapshotId()), as_of):
-        path = java_path(str(file.location()))
+    for path in map(java_path, uris):
         status = path.getFileSystem(runs.session._jsc.hadoopConfiguration()).getFileStatus(path).getUriStatus()
         found += [str(block) for block in status.getBlockIds()]
     return found
@@ -147,6 +151,23 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     runs.publish(runs.table(), DAYS[1], run="repair")
     assert ids(read_as_of(runs.session, runs.store, "events", DAYS[2])) == list(range(30))
     assert held_in(files, folder, "events") == Held(starts, {}, "")
+
+
+def test_a_table_that_lost_what_lists_its_files_is_made_anew(losing: Alluxio, losing_runs: Runs) -> None:
+    """Its metadata are there, and its rows: but nobody could find them, and no run could commit beside them."""
+    runs = losing_runs
+    runs.events(DAYS[:2])
+    runs.publish(runs.table(), DAYS[0])
+    table = load_existing_table(runs.session, runs.store, "events")
+    lose(losing, blocks_of_files(runs, [str(table.currentSnapshot().manifestListLocation())]))
+    files, folder = AlluxioFiles(losing.web, losing.s3), f"{urlsplit(runs.store.uri).path}/{runs.store.namespace}"
+    assert held_in(files, folder, "events") == Held(unreadable=True)
+    with pytest.raises((StoreDataLost, StoreUnreachable)):
+        runs.publish(runs.table(), DAYS[1])
+    remove_unreadable(files, folder, "events")
+    for day in DAYS[:2]:
+        runs.publish(runs.table(), day, run=f"repair {day}")
+    assert ids(read_as_of(runs.session, runs.store, "events", DAYS[1])) == list(range(20))
 
 
 def test_a_table_of_which_only_names_are_left(losing: Alluxio, losing_runs: Runs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +308,9 @@ def test_each_training_run_is_named_once(manifest: Manifest, store: Path) -> Non
         models_in_store(manifest, "orders"), models_of_results([("r7", trained), ("r9", trained)], "orders")
     )
     assert [(model.run_id, model.path) for model in models] == [("r7", f"file://{folder}"), ("r9", None)]
+    again = replace(models[0], path=f"{models[0].path}-again", snapshots=(6,))
+    assert together([models[0], again], [models[0]]) == (models[0], again), "a run that was cleared has two"
+    assert that_read(together([models[0], again], []), [], [6]) == (again,)
     assert that_read(models, [DAY]) == models and that_read(models, ["2013-06-02"]) == ()
     assert that_read(models, [], [5]) == models and that_read(models, [], [10]) == ()
     assert models_in_store(manifest, "clients") == []

@@ -70,6 +70,7 @@ def test_folders_of_other_hosts_and_of_containers_are_left_to_check_host() -> No
 
     assert list(alluxio_findings(URI, cluster("/etc"), None)) == []
     assert len(list(alluxio_findings(URI, cluster("/etc"), Kernel()))) == 2
+    assert len(list(alluxio_findings(URI, info({FOLDERS: "/dev/shm, /etc"}), Kernel()))) == 1
     assert list(alluxio_findings(URI, cluster("/no/such/folder/here"), Kernel())) == []
 
 
@@ -211,6 +212,7 @@ ON_DISK, UNKNOWN = ("/data on ext4", "a folder on tmpfs or ramfs"), ("not known"
         (f"-D{FOLDERS}=/mnt/ramdisk,/data", "", [IN_MEMORY, ON_DISK]),
         (f"-D{FOLDERS}=/mnt/ramdisk", f"{FOLDERS}=/data", [IN_MEMORY]),
         ("-Dalluxio.home=/opt/alluxio", f"a=b\n {FOLDERS} = /data\n", [ON_DISK]),
+        ("-Dalluxio.home=/opt/alluxio", f"{FOLDERS} = /mnt/ramdisk, /data \r\n", [IN_MEMORY, ON_DISK]),
         ("-Dalluxio.site.conf.dir=/nowhere,/opt/alluxio/conf", f"{FOLDERS}: /data", [ON_DISK]),
         ("-Dalluxio.conf.dir=/opt/alluxio/conf", f"#{FOLDERS}=/data", [UNKNOWN]),
         ("-Dalluxio.home=/opt/alluxio", f"{FOLDERS}=${{alluxio.work.dir}}/x", [UNKNOWN]),

@@ -71,6 +71,13 @@ def test_the_list(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_table_without_its_hint_is_read(store: Path) -> None:
+    """As a driver leaves it that is killed between the two halves of writing it."""
+    whole = read_stored_table(LocalFiles(), str(store / "snapshots"), "orders")
+    (store / "snapshots/orders/metadata/version-hint.text").unlink()
+    assert whole is not None and read_stored_table(LocalFiles(), str(store / "snapshots"), "orders") == whole
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
