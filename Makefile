@@ -89,7 +89,7 @@ lint-style: ## check rules and format (ruff)
 
 .PHONY: lint-types
 lint-types: ## check types (mypy)
-	$(VENV)/bin/mypy plugins spark_jobs local_stack bench
+	$(VENV)/bin/mypy plugins spark_jobs local_stack bench tests
 
 .PHONY: lint-imports
 lint-imports: ## check that imports point one way

@@ -60,7 +60,7 @@ def test_everything_is_healthy_and_as_many_as_asked(stack: ComposeStack) -> None
 
 
 def test_from_outside_only_the_ui_answers(stack: ComposeStack) -> None:
-    published = {}
+    published: dict[str, str] = {}
     for container in stack.containers():
         ports = docker("port", container.identifier).split("\n")
         published |= {line.rpartition("-> ")[2]: container.service for line in ports if line}
@@ -71,10 +71,10 @@ def test_from_outside_only_the_ui_answers(stack: ComposeStack) -> None:
     assert _answering(stack, "bridge") == set()
     # The same container, in the store's network, does get answers: it knocks at the right doors.
     inside = _answering(stack, f"{stack.project}-private")
-    for service, ports in PRIVATE_PORTS.items():
+    for service, private_ports in PRIVATE_PORTS.items():
         for container in stack.containers(service):
             private = _addresses(container)[f"{stack.project}-private"]
-            assert {f"{private}:{port}" for port in ports} <= inside, container.name
+            assert {f"{private}:{port}" for port in private_ports} <= inside, container.name
 
 
 def test_three_days_are_backfilled(stack: ComposeStack, api: AirflowApi, lineage: Callable[[], list[Json]]) -> None:

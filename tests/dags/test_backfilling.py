@@ -16,6 +16,8 @@ from logical_warehouse.cli import main
 from logical_warehouse.dag_builder import build_dags
 from warehouse.failures import PermanentError
 
+from tests.support.moments import moment_of
+
 HISTORY = "{interval: {column: at}}"
 
 
@@ -34,8 +36,12 @@ def made_by_airflow(path: Path, arguments: list[str]) -> list[datetime]:
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
     dag = build_dags(path)[given["--dag-id"]]
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-    first, last = (pendulum.parse(given[option]) for option in ("--from-date", "--to-date"))
-    return [info.data_interval.start for info in stored.iter_dagrun_infos_between(first, last)]
+    first, last = (moment_of(given[option]) for option in ("--from-date", "--to-date"))
+    starts: list[datetime] = []
+    for info in stored.iter_dagrun_infos_between(first, last):
+        assert info.data_interval is not None
+        starts.append(info.data_interval.start)
+    return starts
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"])

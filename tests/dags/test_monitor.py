@@ -174,7 +174,8 @@ def test_the_dag(world: World) -> None:
     assert (repair.pool, repair.retries) == ("warehouse-repair", 0)
     assert not world.dag.catchup
     assert world.dag.is_paused_upon_creation
-    assert "at most 3 at once" in world.dag.doc_md
+    page = world.dag.doc_md
+    assert page is not None and "at most 3 at once" in page
 
 
 def test_a_whole_store_leaves_nothing_to_do(world: World) -> None:

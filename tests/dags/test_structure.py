@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pendulum
 import pytest
-from airflow.sdk import PartitionedAssetTimetable
+from airflow.sdk import DAG, Asset, AssetAll, PartitionedAssetTimetable
 from airflow.sdk.definitions.timetables.interval import CronDataIntervalTimetable
 from airflow.serialization.serialized_objects import DagSerialization
 from logical_warehouse.dag_builder import BrokenManifest, build_dags, raise_problems
@@ -33,27 +34,27 @@ trainings:
 
 
 @pytest.fixture(scope="module")
-def dags() -> dict:
+def dags() -> dict[str, DAG]:
     return build_dags(MANIFEST)
 
 
-def test_there_is_one_dag_per_group_and_one_per_training(dags: dict) -> None:
+def test_there_is_one_dag_per_group_and_one_per_training(dags: dict[str, DAG]) -> None:
     assert list(dags) == [
         "snapshot_flights", "snapshot_weather", "snapshot_reference", "training_late_departures", "warehouse_monitor",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("dag_id", ["snapshot_flights", "snapshot_weather", "snapshot_reference"])
-def test_a_snapshot_is_checked_taken_and_validated(dags: dict, dag_id: str) -> None:
+def test_a_snapshot_is_checked_taken_and_validated(dags: dict[str, DAG], dag_id: str) -> None:
     edges = {task.task_id: sorted(task.downstream_task_ids) for task in dags[dag_id].tasks}
     assert edges == {"check": ["snapshot"], "snapshot": ["validate"], "validate": []}
 
 
-def test_a_training_is_one_task(dags: dict) -> None:
+def test_a_training_is_one_task(dags: dict[str, DAG]) -> None:
     assert [task.task_id for task in dags["training_late_departures"].tasks] == ["train"]
 
 
-def test_snapshots_have_data_intervals_in_the_sources_time_zone(dags: dict) -> None:
+def test_snapshots_have_data_intervals_in_the_sources_time_zone(dags: dict[str, DAG]) -> None:
     dag = dags["snapshot_flights"]
     assert dag.schedule == CronDataIntervalTimetable("@daily", timezone="UTC")
     assert (dag.start_date, dag.end_date) == (
@@ -64,24 +65,26 @@ def test_snapshots_have_data_intervals_in_the_sources_time_zone(dags: dict) -> N
     assert not dag.catchup
 
 
-def test_no_task_is_left_out_of_a_run_for_its_date(dags: dict) -> None:
+def test_no_task_is_left_out_of_a_run_for_its_date(dags: dict[str, DAG]) -> None:
     """Airflow drops a task whose dates exclude the run's logical date; the run then succeeds without it."""
     assert {(task.start_date, task.end_date) for task in dags["snapshot_flights"].tasks} == {(None, None)}
 
 
-def test_a_training_waits_for_its_dated_inputs_only(dags: dict) -> None:
+def test_a_training_waits_for_its_dated_inputs_only(dags: dict[str, DAG]) -> None:
     schedule = dags["training_late_departures"].schedule
     assert isinstance(schedule, PartitionedAssetTimetable)
-    assert sorted(asset.name for asset in schedule.asset_condition.objects) == ["flights", "weather"]
+    condition = schedule.asset_condition
+    assert isinstance(condition, AssetAll)
+    assert sorted(cast("Asset", one).name for one in condition.objects) == ["flights", "weather"]
 
 
-def test_validate_is_what_emits_each_tables_asset(dags: dict) -> None:
+def test_validate_is_what_emits_each_tables_asset(dags: dict[str, DAG]) -> None:
     outlets = {task.task_id: [asset.name for asset in task.outlets] for task in dags["snapshot_reference"].tasks}
     assert outlets == {"check": [], "snapshot": [], "validate": ["planes", "airports", "airlines"]}
     assert dags["snapshot_flights"].get_task("validate").outlets[0].uri == "warehouse://snapshots/flights"
 
 
-def test_only_snapshot_takes_connections_from_the_sources_pool(dags: dict) -> None:
+def test_only_snapshot_takes_connections_from_the_sources_pool(dags: dict[str, DAG]) -> None:
     pools = {task.task_id: (task.pool, task.pool_slots) for task in dags["snapshot_flights"].tasks}
     assert pools == {
         "check": ("default_pool", 1),
@@ -91,25 +94,28 @@ def test_only_snapshot_takes_connections_from_the_sources_pool(dags: dict) -> No
     assert dags["snapshot_weather"].get_task("snapshot").pool_slots == 2
 
 
-def test_the_page_of_a_dag_says_what_it_is(dags: dict) -> None:
+def test_the_page_of_a_dag_says_what_it_is(dags: dict[str, DAG]) -> None:
     dag = dags["snapshot_flights"]
     assert {"snapshot", "source:nycflights", "aviation"} == set(dag.tags)
     assert dag.owner == "data-engineering"
-    assert "Every departure from the three airports of New York City" in dag.doc_md
+    page = dag.doc_md
+    assert page is not None and "Every departure from the three airports of New York City" in page
     assert dags["training_late_departures"].owner == "data-science"
 
 
-def test_the_trigger_form_explains_which_date_is_captured(dags: dict) -> None:
+def test_the_trigger_form_explains_which_date_is_captured(dags: dict[str, DAG]) -> None:
     param = dags["snapshot_flights"].params.get_param("as_of")
     assert param.value is None
+    assert param.description is not None
     assert "2013-06-12 captures 12 June" in param.description
     assert "interval that had just ended at that moment" in param.description
 
 
-def test_a_late_capture_is_never_the_default(dags: dict) -> None:
+def test_a_late_capture_is_never_the_default(dags: dict[str, DAG]) -> None:
     param = dags["snapshot_reference"].params.get_param("capture_late")
     assert param.value is False
     assert param.schema["type"] == "boolean"
+    assert param.description is not None
     assert "marked late for ever" in param.description
     # Where every date can be captured at any time there is nothing to ask.
     assert set(dags["snapshot_flights"].params) == {"as_of"}

@@ -158,6 +158,10 @@ def reference(api: AirflowApi) -> dict[str, Any]:
     return succeed(api, "snapshot_reference", run["dag_run_id"])
 
 
+def wait_for_backfill(api: AirflowApi, dag_id: str, backfill_id: int) -> None:
+    eventually(f"the backfill of {dag_id}", lambda: api.backfill(backfill_id)["completed_at"], 600)
+
+
 @pytest.fixture(scope="session")
 def backfilled(api: AirflowApi, reference: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Three days of flights, four of weather."""
@@ -167,7 +171,7 @@ def backfilled(api: AirflowApi, reference: dict[str, Any]) -> dict[str, list[dic
         for dag_id, last in days.items()
     }
     for dag_id, backfill_id in started.items():
-        eventually(f"the backfill of {dag_id}", lambda i=backfill_id: api.backfill(i)["completed_at"], 600)
+        wait_for_backfill(api, dag_id, backfill_id)
     runs = {dag_id: [run for run in api.runs(dag_id) if run["run_type"] == "backfill"] for dag_id in days}
     for dag_id, of_dag in runs.items():
         for run in of_dag:

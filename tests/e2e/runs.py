@@ -36,7 +36,9 @@ def eventually(what: str, get: Callable[[], T | None], timeout: float = 120) -> 
 
 def state_of(api: AirflowApi, dag_id: str, run_id: str, task_id: str) -> str | None:
     """State of one task of a run."""
-    return next(ti["state"] for ti in api.task_instances(dag_id, run_id) if ti["task_id"] == task_id)
+    states = (ti["state"] for ti in api.task_instances(dag_id, run_id) if ti["task_id"] == task_id)
+    state: str | None = next(states)
+    return state
 
 
 def succeed(api: AirflowApi, dag_id: str, run_id: str, timeout: float = 300) -> dict[str, Any]:

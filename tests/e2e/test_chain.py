@@ -32,7 +32,7 @@ from tests.support.driver_switches import DriverSwitches
 TRAINING = "training_late_departures"
 
 
-def source_rows(stack: Stack, table: str, start: str, end: str) -> list[tuple[Any, ...]]:
+def source_rows(stack: Stack, table: str, start: str, end: str) -> list[str]:
     """What the source has in ``[start, end)``, as sorted text."""
     with stack.source.connect(nycflights.DATABASE) as connection, connection.cursor() as cursor:
         cursor.execute(

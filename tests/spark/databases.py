@@ -40,12 +40,21 @@ class Connection(Protocol):
 class Database(Protocol):
     """A source's database, as its owner. ``schema``: where the tests' tables are."""
 
-    schema: str
-    user: str
-    password: str
-    wall_time: str
-    """Type of a time without zone, in microseconds."""
-    gate: Gate
+    @property
+    def schema(self) -> str: ...
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+    @property
+    def wall_time(self) -> str:
+        """Type of a time without zone, in microseconds."""
+
+    @property
+    def gate(self) -> Gate: ...
 
     def create_reader(self, name: str) -> None:
         """An account with the owner's password and no right on any table."""
@@ -210,7 +219,9 @@ def _rows(answer: Any) -> Iterator[tuple[Any, ...]]:
 
 def _columns(database: Database, table: str) -> tuple[ColumnSpec, ...]:
     dialect = DIALECTS[database.source().dialect]
-    listed = database.run(dialect.columns_sql(database.schema, table))
+    sql = dialect.columns_sql(database.schema, table)
+    assert sql is not None
+    listed = database.run(sql)
     return tuple(ColumnSpec(name, type_name, nullable == "true") for name, type_name, nullable, _ in listed)
 
 

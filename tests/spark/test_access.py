@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from warehouse.access_failures import NotAllowed, NotLimited
 from warehouse.access_spec import AccessSpec
 from warehouse.failures import PermanentError
+from warehouse.jvm import jvm_of
 from warehouse.lost_marks import BeingRepaired, LostMark, LostMarks, marks_path
 from warehouse.reading import UnknownTable, read_as_of, read_latest
 from warehouse.retention import AS_OF_COLUMN
@@ -52,7 +53,7 @@ def files_of(alluxio: Alluxio, user: str) -> AlluxioFiles:
 
 
 def directory(runs: Runs, path: str) -> str:
-    java_path = runs.session._jvm.org.apache.hadoop.fs.Path(path)
+    java_path = jvm_of(runs.session).org.apache.hadoop.fs.Path(path)
     status = java_path.getFileSystem(runs.session._jsc.hadoopConfiguration()).getFileStatus(java_path)
     return f"{status.getGroup()} {status.getPermission()}"
 
@@ -148,7 +149,7 @@ def test_jobs_that_are_no_superuser_limit_what_is_theirs(
     runs: Runs, stores: dict[str, StoreSpec], alluxio: Alluxio
 ) -> None:
     store = StoreSpec(f"{stores['alluxio'].uri}_of_pipeline", catalog="pipeline", memory_only=False)
-    home = runs.session._jvm.org.apache.hadoop.fs.Path(store.uri)
+    home = jvm_of(runs.session).org.apache.hadoop.fs.Path(store.uri)
     system = home.getFileSystem(runs.session._jsc.hadoopConfiguration())
     system.mkdirs(home)
     system.setOwner(home, "pipeline", None)

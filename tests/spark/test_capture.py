@@ -58,7 +58,7 @@ def refused(runs: Runs, table: TableSpec, failure: type[JobError], *words: str) 
     with pytest.raises(failure) as caught:
         runs.snapshot([table], DAY)
     message = str(caught.value)
-    assert "\n" not in message and "Exception" not in message and runs.database.server.password not in message
+    assert "\n" not in message and "Exception" not in message and runs.database.password not in message
     assert not [word for word in words if word not in message]
 
 
@@ -76,8 +76,7 @@ def test_missing_column(tmpfs_runs: Runs) -> None:
 
 def test_no_privilege(tmpfs_runs: Runs) -> None:
     tmpfs_runs.events([DAY])
-    server = tmpfs_runs.database.server
-    server.create_role("nobody_much", server.password)
+    tmpfs_runs.database.create_reader("nobody_much")
     job = tmpfs_runs.snapshot_job([tmpfs_runs.table()], DAY)
     with pytest.raises(NoPrivilege, match=r"user 'nobody_much' may not read public\.events"):
         snapshot_tables(tmpfs_runs.session, replace(job, source=replace(job.source, user="nobody_much")))
@@ -87,7 +86,7 @@ def test_wrong_password(tmpfs_runs: Runs, monkeypatch: pytest.MonkeyPatch) -> No
     tmpfs_runs.events([DAY])
     table = tmpfs_runs.table()
     monkeypatch.setenv(PASSWORD_VARIABLE, "not-the-password")
-    refused(tmpfs_runs, table, WrongPassword, "tests", tmpfs_runs.database.server.owner)
+    refused(tmpfs_runs, table, WrongPassword, "tests", tmpfs_runs.database.user)
 
 
 def test_unreachable_source(tmpfs_runs: Runs) -> None:

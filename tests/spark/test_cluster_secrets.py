@@ -98,7 +98,7 @@ def test_a_snapshot_on_a_cluster_shows_no_secret(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    password = tmpfs_runs.database.server.password
+    password = tmpfs_runs.database.password
     needles = [
         text_needle("the password", password),
         text_needle("the key", KEY.secret),

@@ -164,8 +164,7 @@ def test_no_fetch_size_of_zero(tmpfs_runs: Runs) -> None:
 @contextmanager
 def role(runs: Runs, name: str, settings: str) -> Iterator[str]:
     """A reader of the tests' tables, with the server's password."""
-    server = runs.database.server  # type: ignore[attr-defined]
-    server.create_role(name, server.password)
+    runs.database.create_reader(name)
     runs.database.run(
         f"ALTER ROLE {name} {settings}; GRANT USAGE ON SCHEMA public TO {name};"
         f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}"

@@ -70,6 +70,7 @@ def test_a_large_table_is_several_files_that_readers_divide(tmpfs_runs: Runs, mo
 
 def test_text_of_a_database_in_another_encoding(tmpfs_runs: Runs) -> None:
     """The client library would hand over the bytes as the database has them."""
+    assert isinstance(tmpfs_runs.database, PostgresDatabase)
     server = tmpfs_runs.database.server
     tmpfs_runs.database.run("SELECT 1")
     with tmpfs_runs.database.connection() as connection:

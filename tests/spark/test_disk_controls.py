@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,16 +29,6 @@ from tests.support.spark_process import ROOT, SUPPORT, TINY_MEMORY, Application
 
 DAY = "2013-06-01"
 ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class ChangedAlluxio(Alluxio):
-    """An Alluxio of which some settings are others."""
-
-    changed: Mapping[str, object] = field(default_factory=dict)
-
-    def _properties(self) -> dict[str, object]:
-        return super()._properties() | dict(self.changed)
 
 
 @dataclass(frozen=True)
@@ -105,8 +95,8 @@ def canaries(runs: Runs) -> Iterator[Canaries]:
 
 
 @contextmanager
-def alluxio_with(canaries: Canaries, changed: Mapping[str, object]) -> Iterator[StoreSpec]:
-    servers = ChangedAlluxio(canaries.memory / "alluxio", Ports.free(), 256 << 20, changed)
+def alluxio_with(canaries: Canaries, changed: Mapping[str, str]) -> Iterator[StoreSpec]:
+    servers = Alluxio(canaries.memory / "alluxio", Ports.free(), 256 << 20, settings=changed)
     try:
         servers.start()
         yield StoreSpec(servers.uri)
@@ -122,7 +112,7 @@ def store_on_a_disk(canaries: Canaries, disk: Path) -> Iterator[None]:
 
 @contextmanager
 def tier_on_a_disk(canaries: Canaries, disk: Path) -> Iterator[None]:
-    with alluxio_with(canaries, {"alluxio.worker.tieredstore.level0.dirs.path": disk}) as store:
+    with alluxio_with(canaries, {"alluxio.worker.tieredstore.level0.dirs.path": str(disk)}) as store:
         canaries.capture(store)
         yield
 
@@ -130,7 +120,8 @@ def tier_on_a_disk(canaries: Canaries, disk: Path) -> Iterator[None]:
 @contextmanager
 def written_through(canaries: Canaries, disk: Path) -> Iterator[None]:
     setting = "alluxio.user.file.writetype.default"
-    with alluxio_with(canaries, {"alluxio.master.mount.table.root.ufs": disk, setting: "CACHE_THROUGH"}) as store:
+    changed = {"alluxio.master.mount.table.root.ufs": str(disk), setting: "CACHE_THROUGH"}
+    with alluxio_with(canaries, changed) as store:
         conf = {f"spark.hadoop.{setting}": "CACHE_THROUGH"}
         canaries.capture(store, conf=conf, java_options=f"-D{setting}=CACHE_THROUGH")
         yield

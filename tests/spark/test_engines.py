@@ -270,8 +270,14 @@ def test_ten_past_states(mariadb_runs: Runs) -> None:
     for day in DAYS:
         rows = mariadb_runs.rows("balances", tag=day).collect()
         assert sorted((row.id, row.amount) for row in rows) == states[day], day
-    begins = database.run(DIALECTS["mariadb"].history_begins_sql(database.schema, "balances"))
+    begins = database.run(history_begins(database.schema))
     assert datetime.fromisoformat(str(begins[0][0])) == datetime(2020, 1, 1, 23, 59, 59, 999997, tzinfo=UTC)
+
+
+def history_begins(schema: str) -> str:
+    sql = DIALECTS["mariadb"].history_begins_sql(schema, "balances")
+    assert sql is not None
+    return sql
 
 
 def test_an_open_writer_keeps_its_past_from_being_read(mariadb_runs: Runs) -> None:
@@ -288,6 +294,7 @@ def test_an_open_writer_keeps_its_past_from_being_read(mariadb_runs: Runs) -> No
             snapshot_tables(mariadb_runs.session, now)
         writer.run("COMMIT")
     question = DIALECTS["mariadb"].open_writers_sql(datetime.now(UTC))
+    assert question is not None
     deadline = time.monotonic() + 60
     while int(database.run(question)[0][0]):
         assert time.monotonic() < deadline
@@ -304,7 +311,7 @@ def test_versions_kept_by_transaction_are_refused(mariadb_runs: Runs) -> None:
     )
     assert [column.name for column in mariadb_runs.table("balances").columns] == ["id", "amount"]
     with pytest.raises(Py4JJavaError, match="kept by transaction"):
-        database.run(DIALECTS["mariadb"].history_begins_sql(database.schema, "balances"))
+        database.run(history_begins(database.schema))
 
 
 def test_a_table_without_history_is_refused(mariadb_runs: Runs) -> None:
@@ -313,7 +320,7 @@ def test_a_table_without_history_is_refused(mariadb_runs: Runs) -> None:
     with pytest.raises(SourceRefused, match="is not system-versioned"):
         mariadb_runs.snapshot([table], DAY)
     with pytest.raises(Py4JJavaError, match="is not system-versioned"):
-        mariadb_runs.database.run(DIALECTS["mariadb"].history_begins_sql("bank", "balances"))
+        mariadb_runs.database.run(history_begins("bank"))
 
 
 def test_rows_through_the_holder(session: SparkSession, store: StoreSpec, mariadb: MariadbDatabase) -> None:

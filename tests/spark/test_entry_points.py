@@ -35,7 +35,7 @@ def test_snapshot_then_validate(tmpfs_runs: Runs, library: Path, job_scratch: Pa
     assert done.returncode == 0 and answer.validate is not None
     assert tmpfs_runs.records() == {DAY: answer.validate.published[0].record}
     assert "stored rows" in done.stdout and "published" in done.stdout
-    assert tmpfs_runs.database.server.password not in done.stdout + done.stderr + to_json(answer)
+    assert tmpfs_runs.database.password not in done.stdout + done.stderr + to_json(answer)
 
 
 def test_an_expected_failure_is_one_sentence(

@@ -233,7 +233,7 @@ def other(value: Any) -> Any:  # noqa: PLR0911  # one return for each kind
         case bytes():
             return value[:-1] + bytes([value[-1] ^ 1])
         case Decimal():
-            return value.copy_negate() if value else Decimal((0, (1,), value.as_tuple().exponent))
+            return value.copy_negate() if value else Decimal((0, (1,), cast("int", value.as_tuple().exponent)))
         case datetime.datetime():
             return value - datetime.timedelta(microseconds=1)
         case datetime.date():

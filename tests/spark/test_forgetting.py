@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import warehouse.forgetting
+from warehouse.branch_schema import end
 from warehouse.capture_failures import MissingColumn
 from warehouse.clean_spec import CleanJob, Removal
 from warehouse.expiry import expire_before
@@ -118,7 +119,7 @@ def test_a_state_that_only_a_training_keeps(tmpfs_runs: Runs, tmp_path: Path) ->
     assert (ended.ended, ended.kept) == ((DAYS[0],), ("keep_churn_1",)) and ended.kept_bytes > 0
     for key in (3, 4):
         result = forget_ids(runs, tmp_path, [key])
-        assert result.seen is not None and result.dates == result.seen.dates == ()
+        assert result.seen is not None and (result.dates, result.seen.dates) == ((), ())
         # The second time, too, though the kept state has another id since the first.
         assert read.iceberg_snapshot_id in result.seen.states
         assert (result.kept, result.matched) == (("keep_churn_1",), 1)
@@ -147,8 +148,8 @@ def test_an_end_at_any_point_leaves_all_or_nothing(
     assert 3 not in everywhere(runs) and runs.data_files() > runs.live_files()
     again = forget_ids(runs, tmp_path, [3])
     assert again.dates == () and runs.data_files() == runs.live_files()
-    (before,) = again.before
-    assert before.dates == (DAYS[0],), "of which the one that was killed could tell nobody"
+    (killed,) = again.before
+    assert killed.dates == (DAYS[0],), "of which the one that was killed could tell nobody"
     assert len(runs.records()[DAYS[0]].forgotten) == 1
 
 
@@ -158,7 +159,7 @@ def test_what_another_run_publishes_meanwhile_is_looked_at_too(
     tmpfs_runs.events(DAYS[:1])
     runs, table = tmpfs_runs, tmpfs_runs.table(mode="current")
     runs.publish(table, DAYS[0])
-    end, publishing = warehouse.forgetting.end, iter([True])
+    publishing = iter([True])
 
     def late(*arguments: object) -> None:
         if next(publishing, False):
@@ -201,7 +202,7 @@ def test_one_that_lives_while_another_takes_its_files_for_those_of_a_killed_one(
     tmpfs_runs.events(DAYS[:1])
     runs = tmpfs_runs
     runs.publish(runs.table(), DAYS[0])
-    end, written = warehouse.forgetting.end, list[set[str]]()
+    written = list[set[str]]()
 
     def late(*arguments: object) -> None:
         written.append({path for path in useless(runs) if "/data/forgetting_" in path})

@@ -24,6 +24,7 @@ from warehouse.expiry import expire_before
 from warehouse.failures import PermanentError
 from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
+from warehouse.jvm import jvm_of
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
 from warehouse.reading import read_as_of, read_input
 from warehouse.records import RETAINED_FROM
@@ -58,7 +59,7 @@ def until(condition: Callable[[], bool]) -> None:
 def unfinished(session: SparkSession, store: StoreSpec, uri: str) -> Iterator[str]:
     """A file whose writer has not finished it, as one that died: its path."""
     prepare_store(session, store)
-    path = session._jvm.org.apache.hadoop.fs.Path(uri)
+    path = jvm_of(session).org.apache.hadoop.fs.Path(uri)
     file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
     stream = file_system.create(path)
     try:
@@ -100,13 +101,13 @@ def test_a_directory_that_is_being_made_is_not_one_that_was_never_pinned(
     session: SparkSession, alluxio: Alluxio
 ) -> None:
     uri = f"{alluxio.uri.rpartition('/')[0]}/being_made"
-    path = session._jvm.org.apache.hadoop.fs.Path(uri)
+    path = jvm_of(session).org.apache.hadoop.fs.Path(uri)
     file_system = path.getFileSystem(session._jsc.hadoopConfiguration())
     for below in ("", "/_promised"):
-        file_system.mkdirs(session._jvm.org.apache.hadoop.fs.Path(f"{uri}{below}"))
+        file_system.mkdirs(jvm_of(session).org.apache.hadoop.fs.Path(f"{uri}{below}"))
         assert ask_alluxio(uri, alluxio.web, memory_only=False).workers == 1
     try:
-        file_system.mkdirs(session._jvm.org.apache.hadoop.fs.Path(f"{uri}/snapshots/events"))
+        file_system.mkdirs(jvm_of(session).org.apache.hadoop.fs.Path(f"{uri}/snapshots/events"))
         with pytest.raises(PermanentError, match="being_made is not pinned in Alluxio"):
             ask_alluxio(uri, alluxio.web, memory_only=False)
     finally:

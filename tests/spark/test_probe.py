@@ -5,14 +5,15 @@ from __future__ import annotations
 # ruff: noqa: PLC0415 - Airflow makes its home when it is loaded, which a fixture has to set before
 import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from warehouse.capture_failures import MissingTable, StateNotHeld
 from warehouse.run_spec import IntervalSpec
 from warehouse.source_failures import SourceRefused, WrongPassword
+from warehouse.table_spec import HistoryMode
 
 from local_stack.jars import ensure_jars
 from tests.spark.databases import Database, MariadbDatabase
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from logical_warehouse.source_probe import SourceProbe
 
 DAY = IntervalSpec("2013-06-01", "2013-06-01T00:00:00Z", "2013-06-02T00:00:00Z")
-Probe = Callable[[Database], "SourceProbe"]
+
+
+class Probe(Protocol):
+    """Opens what check asks a database with, by default with the owner's password."""
+
+    def __call__(self, database: Database, password: str | None = None) -> SourceProbe: ...
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def probe(scratch: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: Non
     return open_probe
 
 
-def table(database: Database, name: str, mode: str = "interval") -> Table:
+def table(database: Database, name: str, mode: HistoryMode = "interval") -> Table:
     from logical_warehouse.manifest import History, Table
 
     history = History(mode, column="at") if mode == "interval" else History(mode)

@@ -251,7 +251,7 @@ def test_an_old_date_asked_for_is_readable(tmpfs_runs: Runs) -> None:
 def test_no_password_in_the_store(runs: Runs) -> None:
     runs.events(DAYS[:1])
     runs.publish(runs.table(), DAYS[0])
-    secret = runs.database.server.password.encode()
+    secret = runs.database.password.encode()
     files = runs.files()
     assert any(name.endswith(".metadata.json") for name in files)
     assert not [name for name, contents in files.items() if secret in contents]

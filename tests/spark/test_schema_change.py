@@ -60,7 +60,8 @@ def test_a_new_column_is_null_in_older_intervals_and_unseen_until_it_is_publishe
     assert values(as_of(runs, DAYS[1]), "extra") == {0: None, 1: None, 2: 5, 3: 5}
     # An older date is read with the columns of all intervals published since.
     assert values(as_of(runs, DAYS[0]), "extra") == {0: None, 1: None}
-    assert runs.records()[DAYS[0]] == before != runs.records()[DAYS[1]].schema_id
+    after = runs.records()
+    assert after[DAYS[0]] == before and after[DAYS[1]].schema_id != before.schema_id
     again = runs.publish(table, DAYS[0], run="again").record
     assert values(runs.rows(), "extra") == dict.fromkeys(range(4), 5)
     assert again.digest != before.digest and again.schema_id != before.schema_id
@@ -358,7 +359,9 @@ def test_a_table_that_the_manifest_no_longer_has_is_listed_and_dropped(
         "tables:\n  happened: {table: public.events, history: current, source: shop, schedule: '@daily', "
         "start: 2013-06-01}\n"
     )
-    plan = make_plan(load_manifest(manifest).manifest).snapshots[0]
+    loaded = load_manifest(manifest).manifest
+    assert loaded is not None
+    plan = make_plan(loaded).snapshots[0]
     (said,) = unknown_tables(store_files(plan.store), plan.store, dict(plan.known_tables), ["happened"])
     assert "has a table 'events'" in said and "'happened' has the same source table" in said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -66,7 +67,7 @@ def keyed(text: str) -> str:
 
 def expected(row: dict[str, Any]) -> dict[str, Any]:
     """What the store must hold, by Python alone."""
-    made = {
+    made: dict[str, Callable[[Any], str]] = {
         "iban": sha256,
         "customer": lambda value: keyed(str(value)),
         "customer_text": keyed,
@@ -168,7 +169,7 @@ def test_masked_values_are_those_of_python_and_the_clear_ones_stay(
     engine_runs.session.sql(
         f"ALTER TABLE {identifier} SET TBLPROPERTIES ('write.parquet.compression-codec' = 'uncompressed')"
     )
-    files = {}
+    files: dict[str, bytes] = {}
     for reader in ("auto", "jdbc"):
         captured = engine_runs.snapshot([table], DAYS[1], run=reader, consistency="best_effort", reader=reader)
         files |= engine_runs.files("accounts") | engine_runs.answers()

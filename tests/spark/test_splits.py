@@ -183,7 +183,7 @@ def test_small_tables_and_one_part(reader: Reader, monkeypatch: pytest.MonkeyPat
         "small: 1 connection: split.parts is 1"
     )
     monkeypatch.undo()
-    monkeypatch.setenv("WAREHOUSE_SOURCE_PASSWORD", reader.runs.database.server.password)
+    monkeypatch.setenv("WAREHOUSE_SOURCE_PASSWORD", reader.runs.database.password)
     for column in (None, "n"):
         table = reader.runs.table("small", mode="current", split=SplitSpec(2, column))
         assert reader(table).line == "small: 1 connection: about 300 rows"

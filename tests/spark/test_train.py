@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pyspark.ml import PipelineModel
+from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot
@@ -64,7 +65,7 @@ def learn(runs: Runs, asked: TrainJob) -> TrainResult:
 def frames(runs: Runs, days: int = 1) -> dict[str, DataFrame]:
     """Straight from the source's tables, read by Spark's own JDBC: the first ``days`` of June."""
     reader = runs.session.read.format("jdbc").options(
-        url=runs.database.source().url, user=runs.database.server.owner, password=runs.database.server.password
+        url=runs.database.source().url, user=runs.database.user, password=runs.database.password
     )
     tables = {name: reader.option("dbtable", f"public.{name}").load() for name in ("flights", "weather", "planes")}
     span = f"time_hour >= '2013-06-01' AND time_hour < '2013-06-{1 + days:02}'"
@@ -124,17 +125,18 @@ def test_a_model_lives_on_alluxio_and_is_replaced_there(
     model_path = f"{stores['alluxio'].uri}/_models/late_departures/{DAY}"
     for attempt in (1, 2):
         result = learn(published, job(published, attempt=attempt, model_path=model_path))
-    stored = load_model(published.session, model_path).stages[-1]
-    direct = PipelineModel.load(result.model_path).stages[-1]
+    stored = cast("LogisticRegressionModel", load_model(published.session, model_path).stages[-1])
+    direct = cast("LogisticRegressionModel", PipelineModel.load(result.model_path).stages[-1])
     assert stored.coefficients == direct.coefficients
-    assert "-try2-" in current_folder(published.session, model_path)
+    folder = current_folder(published.session, model_path)
+    assert folder is not None and "-try2-" in folder
 
 
 @dataclass
 class Interrupted:
     """A model whose first stages are written when ``meanwhile`` happens; stands for ``PipelineModel``."""
 
-    model: PipelineModel
+    model: PipelineModel | Interrupted
     meanwhile: Callable[[], object]
 
     def write(self) -> Interrupted:
@@ -150,7 +152,7 @@ def test_trainings_of_one_date_at_once_each_leave_a_whole_model(published: Runs)
 
     def run(run_id: str, *during: Callable[[], object]) -> TrainResult:
         def learn_nothing(frames: Any, arguments: Any) -> Any:
-            model = PipelineModel([])
+            model: PipelineModel | Interrupted = PipelineModel([])
             for meanwhile in during:
                 model = Interrupted(model, meanwhile)
             return model, {}

@@ -160,7 +160,7 @@ def test_every_value_arrives_exact(runs: Runs, mariadb: MariadbDatabase, consist
             for field in rows.schema.fields
         )
     ).collect()
-    wrong = []
+    wrong: list[tuple[str, str | None, object]] = []
     for index, (name, asked, kind, values) in enumerate(ARRIVING):
         found = [row[index] for row in shown]
         if rows.schema.fields[index].dataType.simpleString() != kind:

@@ -15,7 +15,8 @@ from warehouse.dialects.postgresql_types import EXAMPLES, SESSION_SETTINGS
 from warehouse.fingerprints import ValidateMode
 from warehouse.table_spec import ColumnSpec, SplitSpec
 
-from tests.spark.runs import Database, Runs
+from tests.spark.databases import Database
+from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
 DIALECT = DIALECTS["postgresql"]
@@ -205,7 +206,9 @@ def type_names(database: Database, types: list[str]) -> list[str]:
     """As ``check`` finds them in a table of such columns."""
     columns = ", ".join(f"c{index} {name}" for index, name in enumerate(types))
     database.run(f"{SCHEMA} CREATE TABLE typed ({columns})")
-    return [row[1] for row in database.run(DIALECT.columns_sql("public", "typed"))]
+    sql = DIALECT.columns_sql("public", "typed")
+    assert sql is not None
+    return [row[1] for row in database.run(sql)]
 
 
 @pytest.mark.parametrize("reader", ["auto", "jdbc"])
@@ -242,7 +245,7 @@ def test_every_value_arrives_exact(
         )
     ).collect()
     settings = ";".join(SESSION_SETTINGS)
-    wrong = []
+    wrong: list[tuple[str, str | None, object]] = []
     for index, (name, asked, kind, values) in enumerate(ARRIVING):
         if rows.schema.fields[index].dataType.simpleString() != kind:
             wrong.append((name, asked, rows.schema.fields[index].dataType.simpleString()))

@@ -18,6 +18,7 @@ from warehouse.run_spec import IntervalSpec
 from warehouse.source_read import SourceRead
 from warehouse.table_spec import SplitSpec, TableSpec
 
+from tests.spark.databases import PostgresDatabase
 from tests.spark.runs import Runs
 
 DAY = "2013-06-01"
@@ -68,7 +69,8 @@ def writing(runs: Runs, rows: int) -> Iterator[Writers]:
 
 def source_facts(runs: Runs, snapshot: str) -> Facts:
     """The exported state as a connection of the tests' own sees it, with a hash that Spark's reader has no part in."""
-    connection = runs.database.server.connect()  # type: ignore[attr-defined]
+    assert isinstance(runs.database, PostgresDatabase)
+    connection = runs.database.server.connect()
     connection.set_session(isolation_level=psycopg2.extensions.ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
     try:
         with connection, connection.cursor() as cursor:
@@ -77,7 +79,8 @@ def source_facts(runs: Runs, snapshot: str) -> Facts:
                 "SELECT count(*), sum(id), sum(amount), "
                 "sum(('x0' || left(md5(id || ':' || amount), 15))::bit(64)::bigint) FROM accounts"
             )
-            return tuple(map(int, cursor.fetchone()))
+            rows, keys, amounts, hashes = map(int, cursor.fetchone())
+            return rows, keys, amounts, hashes
     finally:
         connection.close()
 
@@ -85,7 +88,8 @@ def source_facts(runs: Runs, snapshot: str) -> Facts:
 def stored_facts(runs: Runs, branch: str) -> Facts:
     hashed = sf.conv(sf.left(sf.md5(sf.concat_ws(":", "id", "amount")), sf.lit(15)), 16, 10).cast("decimal(38,0)")
     row = runs.session.table(branch).agg(sf.count("*"), sf.sum("id"), sf.sum("amount"), sf.sum(hashed)).collect()[0]
-    return tuple(map(int, row))  # type: ignore[return-value]
+    rows, keys, amounts, hashes = map(int, row)
+    return rows, keys, amounts, hashes
 
 
 def captures_are_exact(runs: Runs, monkeypatch: pytest.MonkeyPatch, rows: int, times: int) -> None:
@@ -95,7 +99,7 @@ def captures_are_exact(runs: Runs, monkeypatch: pytest.MonkeyPatch, rows: int, t
         f"INSERT INTO accounts SELECT n, 100 FROM generate_series(1, {rows}) n; ANALYZE accounts"
     )
     expected: list[Facts] = []
-    plan_read = capture.plan_read
+    plan_read = source_read.plan_read
 
     def noting(state: SourceState, table: TableSpec, interval: IntervalSpec) -> SourceRead:
         assert state.snapshot is not None

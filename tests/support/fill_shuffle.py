@@ -12,6 +12,7 @@ import sys
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
+from warehouse.jvm import java_array, jvm_of
 from warehouse.reading import read_as_of
 from warehouse.store_spec import StoreSpec
 
@@ -29,9 +30,9 @@ def main(store: str, table: str, as_of: str, copies: str) -> None:
 
 def shuffled_bytes(session: SparkSession) -> tuple[int, int]:
     """Bytes of all spill files and of all shuffle files until now, as Spark's UI would show them."""
-    gateway = session._sc._gateway
-    any_status = gateway.jvm.java.util.ArrayList()
-    no_quantiles = gateway.new_array(gateway.jvm.double, 0)
+    jvm = jvm_of(session)
+    any_status = jvm.java.util.ArrayList()
+    no_quantiles = java_array(session, jvm.double, 0)
     stages = session._jsc.sc().statusStore().stageList(any_status, False, False, no_quantiles, any_status)
     found = [stages.apply(index) for index in range(stages.size())]
     return sum(stage.diskBytesSpilled() for stage in found), sum(stage.shuffleWriteBytes() for stage in found)

@@ -17,4 +17,4 @@ def run_snapshot(job: SnapshotJob, spark: Spark, store: Store) -> tuple[Snapshot
     ti = SimpleNamespace(
         dag_id=job.run.dag_id, run_id=job.run.run_id, try_number=1, xcom_pull=lambda task_ids: to_json(job)
     )
-    return operator, operator.execute({"ti": ti})  # type: ignore[arg-type,typeddict-item]
+    return operator, operator.execute({"ti": ti})

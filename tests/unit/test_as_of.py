@@ -8,12 +8,14 @@ from logical_warehouse.as_of import intervals_before, resolve_interval
 from logical_warehouse.intervals import Schedule
 from warehouse.failures import PermanentError
 
+from tests.support.moments import moment_of
+
 DAILY = Schedule("@daily", "UTC")
 NOON = pendulum.datetime(2013, 6, 20, 12)
 
 
 def resolve(as_of: str | None = None, data_interval: tuple[str, str] | None = None) -> str:
-    bounds = None if data_interval is None else tuple(pendulum.parse(moment) for moment in data_interval)
+    bounds = None if data_interval is None else (moment_of(data_interval[0]), moment_of(data_interval[1]))
     return resolve_interval(DAILY, as_of_param=as_of, data_interval=bounds, run_after=NOON).as_of
 
 
@@ -58,5 +60,5 @@ def test_a_data_interval_of_another_schedule_is_refused(data_interval: tuple[str
     ],
 )  # fmt: skip
 def test_intervals_before(schedule: Schedule, as_of: str, lookback: int, start: str, labels: list[str]) -> None:
-    first = pendulum.parse(start, tz=schedule.time_zone)
+    first = moment_of(start, schedule.time_zone)
     assert [one.as_of for one in intervals_before(schedule, as_of, lookback, first)] == labels

@@ -179,7 +179,7 @@ def test_one_that_is_away_and_that_nobody_has_ended_is_lost(manifest: Manifest, 
     found = dataclasses.replace(known(anew), ended=ended.ended)
     assert gather(manifest, "orders", DAY, found).state == "lost"
     # The table's own mark says that its older dates were ended.
-    write_metadata(store, "orders", **{RETAINED_FROM: "2013-06-02T00:00:00Z"})
+    write_metadata(store, "orders", version=1, **{RETAINED_FROM: "2013-06-02T00:00:00Z"})
     found = dataclasses.replace(known(anew), ended=ended.ended)
     text = said(gather(manifest, "orders", DAY, found))
     assert text["snapshot"] == ["orders as of 2013-06-01: expired"]
@@ -256,7 +256,7 @@ def test_one_that_was_ended_by_hand(manifest: Manifest, store: Path) -> None:
         endings = endings.and_then(Ending(f"{year}-01-01T00:00:00Z", "clerk", "1800-01-01", "1800-01-31"))
     endings = endings.and_then(Ending("2014-01-01T00:00:00Z", "officer", "2013-05-01", DAY))
     assert len(endings.endings) == MOST_ENDINGS
-    write_metadata(store, "orders", **{ENDED_BY_HAND: to_json(endings)})
+    write_metadata(store, "orders", version=1, **{ENDED_BY_HAND: to_json(endings)})
     history = known(record())
     text = said(gather(manifest, "orders", DAY, history))
     assert text["snapshot"] == ["orders as of 2013-06-01: expired"]

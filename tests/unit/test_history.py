@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pendulum
 import pytest
 from logical_warehouse.history import ImpossibleHistory, ensure_capturable, ensure_source_knows
 from logical_warehouse.intervals import Schedule
 from logical_warehouse.manifest import History
+
+from tests.support.moments import moment_of
 
 DAILY_UTC = Schedule("@daily", "UTC")
 DAILY_BERLIN = Schedule("@daily", "Europe/Berlin")
@@ -45,7 +46,7 @@ HALF_HOUR = History("current", lateness=timedelta(minutes=30))
     ],
 )  # fmt: skip
 def test_may_be_captured(schedule: Schedule, as_of: str, history: History, now: str) -> None:
-    ensure_capturable("flights", history, schedule.interval_of_label(as_of), pendulum.parse(now))
+    ensure_capturable("flights", history, schedule.interval_of_label(as_of), moment_of(now))
 
 
 NOT_OVER = "the interval ends at {}, which is not yet past; run it after that"
@@ -84,19 +85,19 @@ NOT_KEPT = (
 )  # fmt: skip
 def test_may_not_be_captured(schedule: Schedule, as_of: str, history: History, now: str, reason: str) -> None:
     with pytest.raises(ImpossibleHistory) as refused:
-        ensure_capturable("flights", history, schedule.interval_of_label(as_of), pendulum.parse(now))
+        ensure_capturable("flights", history, schedule.interval_of_label(as_of), moment_of(now))
     assert str(refused.value) == f"flights cannot be captured as of {as_of}: {reason}"
     assert (refused.value.table, refused.value.as_of) == ("flights", as_of)
 
 
 def test_late_on_purpose() -> None:
     day = DAILY_UTC.interval_of_label("2013-06-12")
-    ensure_capturable("flights", HALF_DAY, day, pendulum.parse("2026-01-01T00:00:00Z"), capture_late=True)
+    ensure_capturable("flights", HALF_DAY, day, moment_of("2026-01-01T00:00:00Z"), capture_late=True)
 
 
 @pytest.mark.parametrize("history", [BY_INTERVAL, HALF_DAY, NINETY_DAYS], ids=lambda history: history.mode)
 def test_asking_for_a_late_capture_ends_no_interval_early_and_brings_no_history_back(history: History) -> None:
-    now = pendulum.parse("2013-12-31T12:00:00Z")
+    now = moment_of("2013-12-31T12:00:00Z")
     with pytest.raises(ImpossibleHistory, match="not yet past"):
         ensure_capturable("flights", history, DAILY_UTC.interval_of_label("2013-12-31"), now, capture_late=True)
     if history is NINETY_DAYS:
@@ -106,9 +107,9 @@ def test_asking_for_a_late_capture_ends_no_interval_early_and_brings_no_history_
 
 def test_the_sources_own_history_must_reach_the_end_of_the_interval() -> None:
     day = DAILY_UTC.interval_of_label("2013-06-12")
-    ensure_source_knows("flights", day, pendulum.parse("2013-06-12T23:59:59Z"))
+    ensure_source_knows("flights", day, moment_of("2013-06-12T23:59:59Z"))
     with pytest.raises(ImpossibleHistory) as refused:
-        ensure_source_knows("flights", day, pendulum.parse("2013-06-13T00:00:00Z"))
+        ensure_source_knows("flights", day, moment_of("2013-06-13T00:00:00Z"))
     assert str(refused.value) == (
         "flights cannot be captured as of 2013-06-12: its history is 'time_travel', and the source's own history of it "
         "begins at 2013-06-13T00:00Z, after the end of the interval; capture intervals that end later"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,12 +137,13 @@ def test_a_run_id_becomes_one_step_of_a_path_and_one_branch(run_id: str) -> None
 @pytest.mark.parametrize("hostile", ["..", "../x", "a/b", "", ".", "a\0b", "a\n", "a b", "ａ", "-x"])  # noqa: RUF001
 def test_no_path_leaves_the_folder_of_its_run(hostile: str) -> None:
     run = RunSpec("snapshot_orders", "r", 1)
-    for make in (
+    makes: tuple[Callable[[], str], ...] = (
         lambda: STORE.run_path(replace(run, dag_id=hostile), "check"),
         lambda: STORE.run_path(run, hostile),
         lambda: STORE.fingerprint_folder(run, hostile, "2013-06-01"),
         lambda: STORE.fingerprint_folder(run, "orders", hostile),
-    ):
+    )
+    for make in makes:
         with pytest.raises(SpecError, match="cannot be part of a path in the store"):
             make()
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 import datetime
 import itertools
 
-import pendulum
 import pytest
 from airflow.exceptions import AirflowTimetableInvalid
 from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.utils.dates import cron_presets
 from logical_warehouse.intervals import PRESETS, Interval, NotAnAsOf, Schedule, ScheduleError
 from pendulum import DateTime
+
+from tests.support.moments import moment_of
 
 ZONES = (
     "UTC",
@@ -54,12 +55,6 @@ CLOCK_CHANGES = {
 CASES = [(zone, cron, day) for zone in ZONES for cron in CRONS for day in CLOCK_CHANGES[zone]]
 
 
-def utc(text: str) -> DateTime:
-    moment = pendulum.parse(text)
-    assert isinstance(moment, DateTime)
-    return moment
-
-
 def airflow_starts(cron: str, zone: str, first: DateTime, last: DateTime) -> list[DateTime]:
     """Starts between ``first`` and ``last`` of the runs that Airflow schedules one after another.
 
@@ -76,7 +71,10 @@ def airflow_starts(cron: str, zone: str, first: DateTime, last: DateTime) -> lis
 
 @pytest.mark.parametrize(("zone", "cron", "day"), CASES)
 def test_intervals_are_those_that_airflow_schedules_across_a_clock_change(zone: str, cron: str, day: str) -> None:
-    first, last = utc(day).subtract(days=2), utc(day).add(days=35 if Schedule(cron, zone).longest.days > 1 else 2)
+    first, last = (
+        moment_of(day).subtract(days=2),
+        moment_of(day).add(days=35 if Schedule(cron, zone).longest.days > 1 else 2),
+    )
     starts = airflow_starts(cron, zone, first, last)
     schedule = Schedule(cron, zone)
 
@@ -93,7 +91,7 @@ def test_intervals_are_those_that_airflow_schedules_across_a_clock_change(zone: 
 @pytest.mark.parametrize(("zone", "cron", "day"), CASES)
 def test_labels_lead_back_to_their_interval_and_never_collide(zone: str, cron: str, day: str) -> None:
     schedule = Schedule(cron, zone)
-    starts = airflow_starts(cron, zone, utc(day).subtract(days=1), utc(day).add(days=3))
+    starts = airflow_starts(cron, zone, moment_of(day).subtract(days=1), moment_of(day).add(days=3))
     labels = [schedule.label(start) for start in starts]
 
     assert len(set(labels)) == len(starts)
@@ -108,7 +106,7 @@ def test_labels_lead_back_to_their_interval_and_never_collide(zone: str, cron: s
 @pytest.mark.parametrize(("zone", "cron", "day"), CASES)
 def test_any_moment_belongs_to_the_interval_of_the_chain(zone: str, cron: str, day: str) -> None:
     schedule = Schedule(cron, zone)
-    first = utc(day).subtract(days=1)
+    first = moment_of(day).subtract(days=1)
     starts = airflow_starts(cron, zone, first.subtract(days=70), first.add(days=3))
     for quarter in range(0, 3 * 24 * 4, 7):
         moment = first.add(minutes=15 * quarter, seconds=quarter % 2, microseconds=quarter % 3)
@@ -121,7 +119,7 @@ def test_any_moment_belongs_to_the_interval_of_the_chain(zone: str, cron: str, d
 def test_last_complete_is_the_interval_that_airflow_gives_to_a_manual_run(zone: str, cron: str) -> None:
     timetable = CronDataIntervalTimetable(cron, zone)
     for hours in range(0, 24 * 400, 61):
-        moment = utc("2013-01-01T00:10").add(hours=hours)
+        moment = moment_of("2013-01-01T00:10").add(hours=hours)
         expected = timetable.infer_manual_data_interval(run_after=moment)
         found = Schedule(cron, zone).last_complete(moment)
         assert (found.start, found.end) == (expected.start, expected.end)
@@ -133,7 +131,7 @@ def test_presets_are_airflows() -> None:
 
 def test_a_daily_interval_is_a_day_of_the_zone() -> None:
     spring = Schedule("@daily", "America/New_York").interval_of_label("2013-03-10")
-    assert (spring.start, spring.end) == (utc("2013-03-10T05:00"), utc("2013-03-11T04:00"))
+    assert (spring.start, spring.end) == (moment_of("2013-03-10T05:00"), moment_of("2013-03-11T04:00"))
     assert spring.start.timezone_name == spring.end.timezone_name == "UTC"
 
 
@@ -167,7 +165,7 @@ def test_a_start_that_the_clock_change_moved_past_midnight_keeps_its_date() -> N
 def test_labels_are_dates_where_minute_and_hour_are_single_values(cron: str, by_date: bool) -> None:
     schedule = Schedule(cron, "UTC")
     assert schedule.is_by_date is by_date
-    label = schedule.last_complete(utc("2013-06-15T12:00")).as_of
+    label = schedule.last_complete(moment_of("2013-06-15T12:00")).as_of
     assert len(label) == (len("2013-06-15") if by_date else len("2013-06-15T1200Z"))
 
 
@@ -229,7 +227,7 @@ def test_a_text_that_names_no_interval_is_refused_with_its_neighbours(cron: str,
 
 def test_a_moment_at_which_no_interval_starts_is_refused() -> None:
     with pytest.raises(NotAnAsOf) as refused:
-        Schedule("@daily", "UTC").interval_starting(utc("2013-06-01T12:00"))
+        Schedule("@daily", "UTC").interval_starting(moment_of("2013-06-01T12:00"))
     assert str(refused.value) == (
         "no interval of schedule '@daily' in UTC starts at 2013-06-01T12:00:00Z, the nearest are 2013-06-01 and 2013-06-02"
     )

@@ -25,6 +25,7 @@ from logical_warehouse.manifest import Retention, load_manifest
 from logical_warehouse.plan import SnapshotPlan, make_plan
 from warehouse.expire_spec import ENDED_BY_HAND, Ending
 
+from tests.support.moments import moment_of
 from tests.unit.records import snapshot_record
 
 DAYS = tuple(f"2013-06-0{day}" for day in range(1, 8))
@@ -189,7 +190,7 @@ def test_a_date_outside_of_the_manifest_is_hopeless(groups: dict[str, SnapshotPl
 
 
 def repair(dag_id: str, day: str, *tables: str) -> Repair:
-    return Repair(dag_id, day, pendulum.parse(f"{day}T00:00:00Z").add(days=1), tables, "0")  # type: ignore[union-attr]
+    return Repair(dag_id, day, moment_of(f"{day}T00:00:00Z").add(days=1), tables, "0")
 
 
 def test_what_trainings_read_comes_first_and_the_newest_date_of_it() -> None:
@@ -239,7 +240,7 @@ def test_one_run_at_a_time(runs: Recorded, started: str | None, said: str) -> No
 
 
 def test_it_is_not_tried_for_ever() -> None:
-    runs = Recorded(**{f"try{attempt}": "failed" for attempt in range(1, ATTEMPTS + 1)})
+    runs = Recorded(is_paused=False, **{f"try{attempt}": "failed" for attempt in range(1, ATTEMPTS + 1)})
     decision = decide(LOSS, runs, enabled=True)
     assert (decision.run_id, decision.under_way) == (None, False)
     assert decision.remedy == (
@@ -283,6 +284,5 @@ def test_the_same_loss_has_the_same_runs_and_the_next_one_others(groups: dict[st
 def test_the_newest_date_has_to_be_there_in_time(
     groups: dict[str, SnapshotPlan], now: str, days: tuple[str, ...], late: list[tuple[str, str]]
 ) -> None:
-    moment = pendulum.instance(pendulum.parse(now))  # type: ignore[arg-type]
-    found = overdue(groups["orders"], {"orders": published(*days)}, moment)
+    found = overdue(groups["orders"], {"orders": published(*days)}, moment_of(now))
     assert [(table, interval.as_of) for table, interval in found] == late

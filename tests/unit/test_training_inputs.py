@@ -39,7 +39,7 @@ def record(day: int, table: str = "flights", **others: Any) -> SnapshotRecord:
 def publish(root: Path, *days: int, table: str = "flights", history: str = "interval", size: int = 1) -> Store:
     """A store in which ``table`` has these days of June."""
     start = {"warehouse.history": history, "warehouse.start": "2013-06-01T00:00:00Z"}
-    write_metadata(root, table, *(record(day, table, bytes=size, history=history) for day in days), **start)
+    write_metadata(root, table, *(record(day, table, bytes=size, history=history) for day in days), version=1, **start)
     return Store(uri=f"file://{root}")
 
 
@@ -145,7 +145,7 @@ def train(store: Store, day: int, waited: timedelta | None = None, **training: A
         dag_id="training_late", run_id="r", try_number=1, get_first_reschedule_date=lambda context: first
     )
     dag_run = SimpleNamespace(partition_key=f"2013-06-0{day}")
-    return operator.execute({"ti": ti, "dag_run": dag_run})  # type: ignore[arg-type,typeddict-item]
+    return operator.execute({"ti": ti, "dag_run": dag_run})
 
 
 @pytest.mark.parametrize(("size", "small"), [(1, True), (SMALL_BYTES, False)])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, OperationalError, ProgrammingError
-from warehouse import copy_read
+from adbc_driver_postgresql import dbapi
 from warehouse.copy_read import Split, SplitReader, arrow_type, cause_of, copy_errors, decoded, sent_sql
 from warehouse.dialects.dialect import Captured
 from warehouse.failures import JobError
@@ -134,7 +134,7 @@ def test_a_reader_is_cancelled_while_it_reads_and_not_while_it_closes(monkeypatc
     def connect(uri: str, **options: Any) -> Connection:
         return connection
 
-    monkeypatch.setattr(copy_read.dbapi, "connect", connect)
+    monkeypatch.setattr(dbapi, "connect", connect)
     split = Split("postgresql://", ("BEGIN",), "SELECT 1")
     connection.reader = SplitReader(split, source="core", user="reader", table="flights")
     with pytest.raises(JobError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from warehouse.lost_marks import BeingRepaired, LostForGood, LostMark, LostMarks, lost
+from warehouse.snapshot_record import SnapshotRecord
 
 from tests.unit.records import snapshot_record
 
@@ -15,7 +16,7 @@ def mark(number: int, *, under_way: bool = False, remedy: str = "gone", noticed_
     )
 
 
-def record(number: int, published_at: str = "T23:59:59Z") -> object:
+def record(number: int, published_at: str = "T23:59:59Z") -> SnapshotRecord:
     day = DAYS[number]
     return snapshot_record("t", day, f"{day}T00:00:00Z", f"{day}T23:00:00Z", published_at=f"{day}{published_at}")
 

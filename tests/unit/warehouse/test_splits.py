@@ -81,10 +81,10 @@ def test_borders_share_the_rows_out(kind: str) -> None:
 
 
 def test_a_key_that_most_rows_share_has_a_split_of_its_own() -> None:
-    keys: list[Key] = [5] * 6_000 + list(range(6, 4_006))
+    keys: list[Key] = [*[5] * 6_000, *range(6, 4_006)]
     sizes = [len(split) for split in rows_of(keys, conditions(borders(sampled(keys, grid(2)), 2)))]
     assert 6_000 <= sizes[0] <= 6_400
-    with_nulls: list[Key] = [None] * 6_000 + list(range(4_000))
+    with_nulls: list[Key] = [*[None] * 6_000, *range(4_000)]
     sizes = [len(split) for split in rows_of(with_nulls, conditions(borders(sampled(with_nulls, grid(2)), 2)))]
     assert 6_000 <= sizes[0] <= 6_400
 
