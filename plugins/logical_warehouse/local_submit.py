@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from warehouse.command_spec import IMPOSSIBLE
 from warehouse.masks import secrets_environment
 from warehouse.source_spec import PASSWORD_VARIABLE
-from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
+from warehouse.spark_conf import LOCAL_ENVIRONMENT
 from warehouse.spec_json import from_json, spec_argument, to_json
 
-from logical_warehouse.applications import SPARK_JOBS
-from logical_warehouse.plan import SnapshotPlan, store_spec
+from logical_warehouse.applications import SPARK_JOBS, application_conf
+from logical_warehouse.plan import SnapshotPlan
 from logical_warehouse.scratch import SCRATCH_ROOT, scratch_folder
 
 Result = TypeVar("Result")
@@ -55,14 +55,11 @@ def submit_here(
     :param scratch: folder in memory, gone afterwards.
     :param secrets: keys of masks by the connection that has them.
     """
-    store = store_spec(plan.store)
-    conf = spark_conf(store, scratch_dir=str(scratch), class_data_archive=plan.spark.class_data_archive, small=True) | {
-        name: str(value) for name, value in plan.spark.conf.items()
-    }
-    command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]"]
+    # Said outright, as by the operators: a site's Spark may default to cluster mode, which no local master has.
+    command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[*]", "--deploy-mode", "client"]
     if plan.spark.jars:
         command += ["--driver-class-path", f"{plan.spark.jars}/*"]
-    for name, value in (conf | LOCAL_ADDRESS).items():
+    for name, value in application_conf(plan, scratch, small=True, local=True).items():
         command += ["--conf", f"{name}={value}"]
     command += [str(SPARK_JOBS / application), spec_argument(scratch, argument)]
     environment = os.environ | {"PYTHONPATH": str(SPARK_JOBS), "PYSPARK_PYTHON": sys.executable}

@@ -84,10 +84,22 @@ def of_group(promises: Sequence[Promise], dag_id: str, tables: Collection[str]) 
     return [one for one in promises if one.dag_id == dag_id and set(one.tables) <= set(tables)][:MOST_ENDED]
 
 
-def ended_runs(promises: Sequence[Promise], dag_id: str, tables: Collection[str], runs: Runs) -> tuple[EndedRun, ...]:
+def ended_runs(
+    promises: Sequence[Promise], dag_id: str, tables: Collection[str], runs: Runs, tries: Collection[str]
+) -> tuple[EndedRun, ...]:
     """Runs of a DAG that hold a promise and have ended in Airflow, the oldest first, but for those of other tables.
 
-    Ask right before the answer is used: a run that has ended may be cleared, and lives again.
+    :param tries: names of all run branches, and of folders of such, that were there before this is asked: a run that
+        has ended may be cleared while the answer is used, and lives again.
     """
     ended = [one for one in promises if one.dag_id == dag_id and not runs.exist(dag_id, [one.run_id], LIVE)]
-    return tuple(EndedRun(one.run_id, one.as_of, one.start) for one in of_group(ended, dag_id, tables))
+    return tuple(
+        EndedRun(
+            one.run_id,
+            one.as_of,
+            one.start,
+            tuple(sorted(name for name in tries if one.run.try_of(name) is not None)),
+            one.made_at,
+        )
+        for one in of_group(ended, dag_id, tables)
+    )

@@ -153,6 +153,21 @@ def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
     )
 
 
+def tries_in(store: Store, tables: Collection[str]) -> set[str]:
+    """Names of the run branches of tables, and of the folders in which tries have written; of a table that cannot be
+    read, those of the folders.
+
+    :raises RetryableError: the store does not answer.
+    """
+    files, folder, names = store_files(store), tables_path(store), set[str]()
+    for table in tables:
+        names |= {name for name in files.folders(f"{folder}/{table}/data") if name.startswith(RUN_PREFIX)}
+        with suppress(TableUnreadable):
+            stored = read_stored_table(files, folder, table)
+            names |= stored.run_branches if stored is not None else set()
+    return names
+
+
 def unknown_tables(files: StoreFiles, store: Store, known: Mapping[str, str], mine: Collection[str]) -> Iterator[str]:
     """A sentence about each table of the store that the manifest does not have, for the log of a run.
 
@@ -188,6 +203,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     drop.add_argument("table", help="its name in the store")
     drop.add_argument("--yes", action="store_true", help="do not ask for the name again")
+    # Without a default of its own, which would take the place of what was said before the word "drop".
+    drop.add_argument("--manifest", type=Path, default=argparse.SUPPRESS, help="as of `tables`")
     drop.set_defaults(execute=_drop)
 
 

@@ -8,6 +8,7 @@ the 500 oldest pending dates only: a newer, complete one waits behind them (``MA
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -185,4 +186,7 @@ def _clear(arguments: argparse.Namespace) -> int:
         dates = arguments.dates or [date.as_of for date in pending_dates(plan, session) if not date.complete]
         cleared = clear_pending(plan, dates, session)
     print(f"{plan.dag_id}: {cleared} pending date(s) cleared")
+    if (others := len(set(dates)) - cleared) > 0:
+        print(f"{others} of the dates asked for are not pending: see `trainings pending`", file=sys.stderr)
+        return 1
     return 0

@@ -10,6 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from warehouse.failures import PermanentError, RetryableError
+from warehouse.lost_marks import few
 from warehouse.retention import RETAINED_FROM
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.table_origin import HISTORY, START, TIME_ZONE
@@ -31,7 +32,7 @@ class MissingIntervals(RetryableError):
     missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"table {self.table} as of {self.as_of} lacks {_few(self.missing)}; backfill what is missing"
+        return f"table {self.table} as of {self.as_of} lacks {few(self.missing, _MOST_NAMED)}; backfill what is missing"
 
 
 @dataclass(eq=False)
@@ -282,9 +283,3 @@ def _moment(iso: str) -> datetime:
 def _nearest(as_of: str, published: tuple[str, ...]) -> str:
     """By text, which for labels is by time: the newest before ``as_of``, else the oldest."""
     return max((label for label in published if label <= as_of), default=published[0])
-
-
-def _few(labels: tuple[str, ...]) -> str:
-    named = ", ".join(labels[:_MOST_NAMED])
-    more = len(labels) - _MOST_NAMED
-    return f"{named} and {more} more" if more > 0 else named

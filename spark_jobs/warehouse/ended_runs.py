@@ -55,9 +55,20 @@ def forget_ended(session: SparkSession, job: SnapshotJob | ValidateJob) -> None:
             names.update([] if stored is None else reference_names(stored))
     for one in job.ended:
         run = RunSpec(job.run.dag_id, one.run_id, 0)
+        if _is_cleared(session, job.store.promise_path(run), one.promised_at):
+            continue
         if not any(run.try_of(name) for name in names):
             delete_folder(session, job.store.run_folder(run))
             delete_file(session, job.store.promise_path(run))
+
+
+def _is_cleared(session: SparkSession, promise: str, promised_at: str) -> bool:
+    """Whether the run has made a new promise, or is at it."""
+    try:
+        text = read_text(session, promise)
+        return text is not None and from_json(Promise, text).made_at != promised_at
+    except (Py4JJavaError, SpecError):  # being written, or of another version of this package
+        return True
 
 
 def _ended_tries(session: SparkSession, store: StoreSpec, dag_id: str, ended: Sequence[EndedRun], table: str) -> IsDead:
@@ -68,7 +79,7 @@ def _ended_tries(session: SparkSession, store: StoreSpec, dag_id: str, ended: Se
     def is_dead(name: str) -> bool:
         found = TRY.fullmatch(name)
         one = of_prefix.get(found["prefix"]) if found else None
-        if found is None or one is None:
+        if found is None or one is None or name not in one.tries:
             return False
         answer = store.run_path(RunSpec(dag_id, one.run_id, int(found["attempt"])), SNAPSHOT_TASK)
         return not _is_wanted(stored, Unpublished(_captured_at(session, answer), one.as_of, one.start))

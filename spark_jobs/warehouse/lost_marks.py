@@ -105,8 +105,8 @@ def _sentence(table: str, marks: tuple[LostMark, ...]) -> str:
     return f"table {table}: the store has lost the snapshot as of {'; and as of '.join(parts)}"
 
 
-def few(dates: Sequence[str]) -> str:
-    """Dates as a message names them."""
-    named = ", ".join(dates[:MOST_NAMED])
-    more = len(dates) - MOST_NAMED
+def few(dates: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Dates as a message names them, ``most`` of them."""
+    named = ", ".join(dates[:most])
+    more = len(dates) - most
     return f"{named} and {more} more" if more > 0 else named

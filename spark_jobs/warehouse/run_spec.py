@@ -58,11 +58,17 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class EndedRun:
-    """A run that Airflow takes for ended, and that did not see to what it had written; ``start``: of its interval."""
+    """A run that Airflow takes for ended, and that did not see to what it had written; ``start``: of its interval.
+
+    ``tries``: run branches, and folders of that name, that were there before Airflow was asked. What comes later is of
+    a run that was cleared, and lives again. ``promised_at``: when its promise was made; another is of such a run, too.
+    """
 
     run_id: str
     as_of: str
     start: str
+    tries: tuple[str, ...] = ()
+    promised_at: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_intervals(tmpfs_runs: Runs, tmp_path: Path) -> None:
     assert 5 not in {row.id for row in rows.collect()}
     # The table goes on as any other.
     assert runs.publish(table, DAYS[0], run="third").record.rows == 10
+
+
+def test_keys_that_match_nothing_end_no_run_that_is_under_way(tmpfs_runs: Runs, tmp_path: Path) -> None:
+    tmpfs_runs.events(DAYS)
+    runs, table = tmpfs_runs, replace(tmpfs_runs.table(), validate="rows")
+    runs.publish(table, DAYS[0])
+    captured = runs.snapshot([table], DAYS[1], run="under way")
+    assert forget_ids(runs, tmp_path, [999]).dates == ()
+    assert runs.validate([table], DAYS[1], captured, run="under way").published[0].record.validate == "rows"
 
 
 def test_whole_states(tmpfs_runs: Runs, tmp_path: Path) -> None:

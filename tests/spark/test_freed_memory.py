@@ -26,6 +26,7 @@ from warehouse.held_files import read_marks
 from warehouse.iceberg_api import load_existing_table, properties_of
 from warehouse.jvm import jvm_of
 from warehouse.lost_marks import LostMark, LostMarks, marks_path
+from warehouse.publish import RETIRED_PREFIX
 from warehouse.reading import read_as_of, read_input
 from warehouse.records import RETAINED_FROM
 from warehouse.spec_json import to_json
@@ -192,6 +193,18 @@ def test_the_oldest_states_are_ended_by_hand_and_the_newest_stays(tmpfs_runs: Ru
     result = expire_before(runs.session, runs.store, "events", "2014-01-01T00:00:00Z", grace_seconds=0, by="me")
     assert result == ExpireResult((DAYS[0],)) and list(runs.records()) == [DAYS[1]]
     assert runs.ids() == list(range(30)) and runs.data_files() == runs.live_files()
+
+
+def test_intervals_that_are_ended_by_hand_at_once_leave_nothing_to_earlier_readers(tmpfs_runs: Runs) -> None:
+    runs = tmpfs_runs
+    runs.events(DAYS)
+    for day in DAYS:
+        runs.publish(runs.table(), day)
+    assert any(name.startswith(RETIRED_PREFIX) for name in runs.references())
+    before = runs.data_files()
+    assert expire_before(runs.session, runs.store, "events", f"{DAYS[2]}T00:00:00Z", grace_seconds=0, by="me").ended
+    assert runs.data_files() == runs.live_files("events", "main") < before
+    assert runs.ids() == list(range(20, 30))
 
 
 def test_the_oldest_intervals_are_ended_by_a_command(

@@ -26,7 +26,7 @@ from warehouse.leftovers import referred_files
 from warehouse.promises import Promise, promise_of
 from warehouse.run_spec import EndedRun, RunSpec
 from warehouse.snapshot_spec import SnapshotResult
-from warehouse.spec_json import to_json
+from warehouse.spec_json import from_json, to_json
 from warehouse.store_cleaning import clean_store
 from warehouse.store_failures import BranchGone
 from warehouse.store_files import delete_file, delete_folder, files_below, read_text, write_text
@@ -106,8 +106,14 @@ def validate(
     return validate_snapshots(runs.session, job)
 
 
-def ended(run: str, day: str) -> EndedRun:
-    return EndedRun(run, day, interval(day).start)
+def ended(runs: Runs, run: str, day: str, table: str = "events") -> EndedRun:
+    """As the task has it that looks before it asks Airflow."""
+    spec = RunSpec(DAG, run, 0)
+    folders = {path.split("/data/")[1].split("/")[0] for path in runs.files(table) if "/data/" in path}
+    tries = {name for name in folders | runs.references(table) if spec.try_of(name) is not None}
+    promise = read_text(runs.session, runs.store.promise_path(spec))
+    promised_at = "" if promise is None else from_json(Promise, promise).made_at
+    return EndedRun(run, day, interval(day).start, tuple(sorted(tries)), promised_at)
 
 
 def branches(runs: Runs) -> set[str]:
@@ -147,9 +153,9 @@ def test_another_run_removes_what_an_ended_one_had_written_and_nothing_of_one_th
     (dead,) = runs.data_files()
 
     def meanwhile() -> None:
-        captured = capture(runs, table, DAYS[1], "next1", ended=(ended("dead run1", DAYS[0]),))
+        captured = capture(runs, table, DAYS[1], "next1", ended=(ended(runs, "dead run1", DAYS[0]),))
         assert dead not in runs.data_files() and len(runs.data_files()) == 2
-        validate(runs, table, DAYS[1], "next1", captured, ended=(ended("dead run1", DAYS[0]),))
+        validate(runs, table, DAYS[1], "next1", captured, ended=(ended(runs, "dead run1", DAYS[0]),))
 
     with before_the_branch(meanwhile):
         living = capture(runs, table, DAYS[2], "living1")
@@ -165,7 +171,7 @@ def test_a_driver_that_lives_on_after_its_run_was_cleaned_up_fails_and_leaves_no
     runs.publish(table, DAYS[0])
 
     def cleaned_up() -> None:
-        capture(runs, table, DAYS[2], "next2", ended=(ended("slow2", DAYS[1]),))
+        capture(runs, table, DAYS[2], "next2", ended=(ended(runs, "slow2", DAYS[1]),))
 
     with before_the_branch(cleaned_up), pytest.raises(BranchGone, match="run snapshot again"):
         capture(runs, table, DAYS[1], "slow2")
@@ -182,12 +188,27 @@ def test_a_slow_publisher_is_not_made_to_publish_files_that_are_gone(runs: Runs)
     def cleaned_up() -> None:
         # Else the capture, which is complete, would stay.
         delete_file(runs.session, runs.store.run_path(RunSpec(DAG, "slow3", 1), "snapshot"))
-        capture(runs, table, DAYS[2], "next3", ended=(ended("slow3", DAYS[1]),))
+        capture(runs, table, DAYS[2], "next3", ended=(ended(runs, "slow3", DAYS[1]),))
 
     with before(publish, "retire", cleaned_up), pytest.raises(BranchGone):
         validate(runs, table, DAYS[1], "slow3", captured)
     assert list(runs.records()) == DAYS[:1] and runs.ids() == list(range(10))
     assert runs.data_files() == runs.live_files()
+
+
+def test_a_run_that_was_cleared_after_it_was_taken_for_ended_goes_on(runs: Runs) -> None:
+    runs.events(DAYS)
+    table = runs.table()
+    killed_while_writing(runs, table, DAYS[0], "cleared9")
+    dead = (ended(runs, "cleared9", DAYS[0]),)
+    other = capture(runs, table, DAYS[1], "other9", ended=dead)
+    # Meanwhile somebody clears it: `check` promises anew, and `snapshot` captures, whose answer is not written yet.
+    delete_file(runs.session, runs.store.promise_path(RunSpec(DAG, "cleared9", 1)))
+    again = runs.snapshot([table], DAYS[0], run="cleared9", attempt=2)
+    validate(runs, table, DAYS[1], "other9", other, ended=dead)
+    assert branches(runs) == {again.captures[0].branch} and is_promised(runs, "cleared9")
+    assert runs.validate([table], DAYS[0], again, run="cleared9", attempt=2).published[0].record.rows == 10
+    assert runs.ids() == list(range(20)) and not is_promised(runs, "cleared9")
 
 
 def test_metadata_of_a_commit_that_was_killed(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +231,7 @@ def test_a_capture_that_did_not_validate_stays_until_its_date_is_published(runs:
     runs.session.sql(f"DELETE FROM {runs.branch(captured)} WHERE id = 1")
     with pytest.raises(RowCountMismatch):
         validate(runs, table, DAYS[0], "bad5", captured)
-    bad = (ended("bad5", DAYS[0]),)
+    bad = (ended(runs, "bad5", DAYS[0]),)
     other = capture(runs, table, DAYS[1], "other5", ended=bad)
     validate(runs, table, DAYS[1], "other5", other, ended=bad)
     assert branches(runs) == {captured.captures[0].branch} and is_promised(runs, "bad5")
@@ -227,7 +248,7 @@ def test_a_capture_whose_date_retention_has_passed_goes(tmpfs_runs: Runs) -> Non
     table = runs.table(retention=RetentionSpec(keep=1))
     capture(runs, table, DAYS[0], "old")
     runs.publish(table, DAYS[1], grace=0)
-    old = (ended("old", DAYS[0]),)
+    old = (ended(runs, "old", DAYS[0]),)
     captured = capture(runs, table, DAYS[2], "new", ended=old)
     assert len(branches(runs)) == 2 and is_promised(runs, "old")
     validate(runs, table, DAYS[2], "new", captured, ended=old)
@@ -245,7 +266,9 @@ def test_what_is_removed_before_the_first_table_is_written_counts_as_room(
     first, *_ = (runs.publish(events, day, run=f"room {day}").record for day in DAYS)
     killed_while_writing(runs, others, DAYS[2], "dead8")
     (dead,) = (path for path in runs.files("others") if path.endswith(".parquet"))
-    job = replace(runs.snapshot_job([events, others], DAYS[2], run="mine8"), ended=(ended("dead8", DAYS[2]),))
+    job = replace(
+        runs.snapshot_job([events, others], DAYS[2], run="mine8"), ended=(ended(runs, "dead8", DAYS[2], "others"),)
+    )
 
     reserve(runs, alluxio, promise_of(job))
     room = reserve(runs, alluxio, replace(promise_of(job), bytes=1))

@@ -82,9 +82,11 @@ def test_one_of_another_version_is_left_alone(promises: Promises, tmp_path: Path
 
 def test_only_ended_runs_of_the_same_dag_and_tables_are_cleaned_up_after() -> None:
     standing = [promise("dead"), promise("alive"), promise("dead", dag="snapshot_weather")]
-    found = ended_runs(standing, "snapshot_flights", ["flights", "planes"], Active(("alive",)))
-    assert [one.run_id for one in found] == ["dead"]
-    assert ended_runs(standing, "snapshot_flights", ["planes"], Active(())) == ()
+    tries = {f"{promise(run).run.branch_prefix}1" for run in ("dead", "alive")}
+    (found,) = ended_runs(standing, "snapshot_flights", ["flights", "planes"], Active(("alive",)), tries)
+    assert found.run_id == "dead" and found.promised_at == promise("dead").made_at
+    assert found.tries == (f"{promise('dead').run.branch_prefix}1",)
+    assert ended_runs(standing, "snapshot_flights", ["planes"], Active(()), tries) == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from logical_warehouse.cli import main
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_files import LocalFiles
-from logical_warehouse.stored_tables import read_stored_table, unknown_tables
+from logical_warehouse.stored_tables import read_stored_table, tries_in, unknown_tables
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import to_json
 
@@ -69,6 +69,18 @@ def test_the_list(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["clients", "public.customers", "0", "", "", "never captured"],
         ["customers", "public.customers", "1", "2013-06-01", "3.0", "only in the store"],
     ]
+
+
+def test_what_tries_have_left_is_named_of_a_table_that_cannot_be_read_too(store: Path) -> None:
+    for folder in ("orders/data/run_a_try1", "orders/data/other", "broken/data/run_b_try2", "broken/metadata"):
+        (store / "snapshots" / folder).mkdir(parents=True)
+    (store / "snapshots/broken/metadata/version-hint.text").write_text("")
+    assert tries_in(Store(uri=f"file://{store}"), ["orders", "broken", "none"]) == {"run_a_try1", "run_b_try2"}
+
+
+def test_drop_takes_the_manifest_on_either_side_of_its_word(manifest: Path, store: Path) -> None:
+    assert main(["tables", "drop", "customers", "--yes", "--manifest", str(manifest)]) == 0
+    assert not (store / "snapshots/customers").exists()
 
 
 def test_a_table_without_its_hint_is_read(store: Path) -> None:

@@ -20,12 +20,12 @@ from warehouse.run_spec import EndedRun, RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
 from warehouse.source_spec import PASSWORD_VARIABLE
-from warehouse.spark_conf import LOCAL_ADDRESS, LOCAL_ENVIRONMENT, spark_conf
+from warehouse.spark_conf import LOCAL_ENVIRONMENT
 from warehouse.spec_json import from_json, spec_argument, to_json
 from warehouse.train_spec import TrainJob
 from warehouse.validate_spec import ValidateJob, ValidateResult
 
-from logical_warehouse.applications import SPARK_JOBS, package_library
+from logical_warehouse.applications import SPARK_JOBS, application_conf, package_library
 from logical_warehouse.connections import mask_secrets, source_password, spark_master
 from logical_warehouse.intervals import NotAnAsOf, utc_text
 from logical_warehouse.jars import jar_files
@@ -34,8 +34,9 @@ from logical_warehouse.operators.answers import AnswerUnreadable, read_answer
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
 from logical_warehouse.plan import SnapshotPlan, TrainingPlan, asset_uri, store_spec
-from logical_warehouse.promises import ended_runs, promises_in
+from logical_warehouse.promises import ended_runs, of_group, promises_in
 from logical_warehouse.scratch import SCRATCH_ROOT, scratch_folder
+from logical_warehouse.stored_tables import tries_in
 from logical_warehouse.training_inputs import inputs_of, is_small, next_look
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ class SparkJobOperator(SparkSubmitOperator):
             return ()
         others = [promise for promise in promises.all() if promise.run_id != job.run.run_id]
         tables = {table.name for table in job.tables}
-        return ended_runs(others, job.run.dag_id, tables, AirflowRuns(context["ti"]))
+        if not of_group(others, job.run.dag_id, tables):
+            return ()
+        tries = tries_in(self.plan.store, tables)  # before Airflow is asked which of the runs have ended
+        return ended_runs(others, job.run.dag_id, tables, AirflowRuns(context["ti"]), tries)
 
     def submit(
         self,
@@ -114,17 +118,7 @@ class SparkJobOperator(SparkSubmitOperator):
             self._driver_environment |= secrets_environment(secrets or {})
             if local:
                 self._driver_environment |= LOCAL_ENVIRONMENT
-            self.conf = {
-                **spark_conf(
-                    store_spec(self.plan.store),
-                    scratch_dir=str(scratch),
-                    class_data_archive=self.plan.spark.class_data_archive,
-                    small=small,
-                ),
-                **(LOCAL_ADDRESS if local else {}),
-                **{key: str(value) for key, value in self.plan.spark.conf.items()},
-                **(conf or {}),
-            }
+            self.conf = application_conf(self.plan, scratch, small=small, local=local) | (conf or {})
             if jars := jar_files(self.plan.spark.jars):
                 self.driver_class_path = f"{self.plan.spark.jars}/*"
                 if not local:
