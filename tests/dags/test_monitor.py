@@ -207,6 +207,22 @@ def test_a_lost_store_is_captured_again_as_far_as_history_allows(world: World) -
     assert len(RecordingNotifier.told) == 5
 
 
+def test_of_many_losses_of_a_table_one_message_tells(world: World) -> None:
+    days = [f"2013-06-{number:02}" for number in range(1, 8)]
+    world.publish("cards", *days)
+    world.publish("rates", days[0])
+    for table in ("cards", "rates"):
+        world.hold(table)
+    world.compare()
+    cards, rates = sorted(RecordingNotifier.told)
+    assert cards.startswith("table cards as of 2013-06-0") and cards.endswith(
+        "; and so are 6 more of its snapshots, each of which the log of this task names"
+    )
+    assert rates.startswith("table rates as of 2013-06-01 is lost")
+    world.compare()
+    assert len(RecordingNotifier.told) == 2, "of each once"
+
+
 def test_a_store_that_was_emptied_is_captured_again_and_its_folder_left_to_the_runs(world: World) -> None:
     world.publish("cards", *DAYS)
     shutil.rmtree(world.store)

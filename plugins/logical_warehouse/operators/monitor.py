@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,14 +44,18 @@ MOST_REPAIRS = 200
 """Runs that one look asks for; the next one asks for the rest."""
 TOLD_VARIABLE = "warehouse_told"
 """Airflow variable: JSON list of the problems of which the notifiers were told, so that each is told of once."""
+MOST_MESSAGES = 5
+"""About the losses of one table at once."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that people are told of once. ``key``: what makes it the same problem the next time."""
+    """Something that people are told of once. ``key``: what makes it the same problem the next time. ``table``: that
+    with many others of it a message tells of them together."""
 
     key: str
     sentence: str
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,12 +258,13 @@ class CompareOperator(BaseOperator):
 
     def _tell(self, context: Context, problems: list[Problem]) -> None:
         told = set(json.loads(Variable.get(TOLD_VARIABLE, default="[]")))
-        still = set()
-        for problem in problems:
-            if problem.key not in told:
-                self.log.warning("%s", problem.sentence)
-            if problem.key in told or tell(self.plan.notify, context, problem.sentence):
-                still.add(problem.key)
+        still = {problem.key for problem in problems} & told
+        fresh = [problem for problem in problems if problem.key not in told]
+        for problem in fresh:
+            self.log.warning("%s", problem.sentence)
+        for message, of_message in _messages(fresh):
+            if tell(self.plan.notify, context, message):
+                still |= {problem.key for problem in of_message}
         if still != told:
             Variable.set(TOLD_VARIABLE, json.dumps(sorted(still)))
 
@@ -279,6 +284,19 @@ def _damaged(table: str, error: ValueError) -> Problem:
     )
 
 
+def _messages(problems: Iterable[Problem]) -> Iterator[tuple[str, list[Problem]]]:
+    """One of each problem; but of a table that has lost many dates, as after a cold restart, one of all."""
+    of_table: dict[str, list[Problem]] = {}
+    for problem in problems:
+        of_table.setdefault(problem.table or problem.key, []).append(problem)
+    for found in of_table.values():
+        if len(found) <= MOST_MESSAGES:
+            yield from ((problem.sentence, [problem]) for problem in found)
+        else:
+            more = f"; and so are {len(found) - 1} more of its snapshots, each of which the log of this task names"
+            yield f"{found[0].sentence}{more}", found
+
+
 def _lost_problems(
     losses: Mapping[str, tuple[Publication, ...]], remedies: Mapping[tuple[str, str], Decision]
 ) -> list[Problem]:
@@ -287,6 +305,7 @@ def _lost_problems(
             f"lost {one.table} {one.as_of} {one.published_at}",
             f"table {one.table} as of {one.as_of} is lost, the store no longer holds it in memory: "
             f"{remedies[one.table, one.as_of].remedy}",
+            one.table,
         )
         for of_table in losses.values()
         for one in of_table
