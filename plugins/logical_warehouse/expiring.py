@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from warehouse.expire_spec import ExpireJob, ExpireResult
 from warehouse.failures import PermanentError
+from warehouse.retention import older_than
 from warehouse.snapshot_record import SnapshotRecord
 
 from logical_warehouse.airflow_history import note_endings
@@ -47,7 +48,7 @@ def _expire(arguments: argparse.Namespace) -> int:
     except NotAnAsOf as error:
         raise PermanentError(f"table {arguments.table}: {error}") from error
     stored = _stored(plan, arguments.table)
-    going = to_end(stored.records if stored is not None else (), start)
+    going = older_than(start, stored.records if stored is not None else ())
     copies = plan.store.replication
     print(ending_line(arguments.table, going, copies, kept_by=keeping(manifest, arguments.table)))
     if not arguments.yes:
@@ -85,11 +86,6 @@ def _stored(plan: SnapshotPlan, table: str) -> StoredTable | None:
 def keeping(manifest: Manifest, table: str) -> list[str]:
     """Trainings that keep what they read of a table."""
     return [name for name, one in manifest.trainings.items() if one.keep_inputs and table in one.inputs]
-
-
-def to_end(records: Sequence[SnapshotRecord], start: str) -> list[SnapshotRecord]:
-    """Those before ``start``, but for the newest of the table."""
-    return [record for record in records[:-1] if record.start < start]
 
 
 def ending_line(table: str, going: Sequence[SnapshotRecord], copies: int, *, kept_by: Sequence[str] = ()) -> str:

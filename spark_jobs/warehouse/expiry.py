@@ -22,7 +22,7 @@ from warehouse.iceberg_api import (
 from warehouse.jvm import jvm_of
 from warehouse.publish import RETIRED_PREFIX, data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
-from warehouse.retention import ended_by
+from warehouse.retention import ended_by, older_than
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import from_json, to_json
@@ -74,23 +74,19 @@ def expire_before(
     :raises TableNotInStore: there is no such table.
     :raises JobError: as :func:`expire`.
     """
-
-    def older(records: list[SnapshotRecord]) -> list[SnapshotRecord]:
-        return [one for one in records[:-1] if one.start < start]
-
     table = load_existing_table(session, store, table_name)
     history = properties_of(table).get(HISTORY)
     # Before they end: what lists the files may go with them.
     files = {
         one.as_of: _files(session, table, "main" if history == "interval" else one.as_of, history, one.as_of)
-        for one in older(list(records_of(table).values()))
+        for one in older_than(start, records_of(table).values())
     }
     ended = _expire(
         session,
         store,
         table_name,
         history="interval" if history == "interval" else "current",
-        ended_by=older,
+        ended_by=lambda records: older_than(start, records),
         does_not_count="",
         grace_seconds=grace_seconds,
         by=by,

@@ -32,6 +32,12 @@ class Bounds(Protocol):
 Snapshot = TypeVar("Snapshot", bound=Dated)
 
 
+def older_than(start: str, snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """Those whose interval starts before ``start``, the oldest first; the newest is always kept."""
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.start)
+    return [snapshot for snapshot in ordered[:-1] if snapshot.start < start]
+
+
 def ended_by(retention: Bounds, snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     """Those that ``retention`` no longer keeps, the oldest first; the newest is always kept.
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from logical_warehouse import expiring
 from logical_warehouse.cli import main
-from logical_warehouse.expiring import ended_line, ending_line, keeping, to_end
+from logical_warehouse.expiring import ended_line, ending_line, keeping
 from logical_warehouse.manifest import load_manifest
 from logical_warehouse.stored_tables import StoredTable
 from warehouse.expire_spec import EndedByHand, Ending, ExpireResult
+from warehouse.retention import older_than
 
 from tests.unit.records import snapshot_record
 
@@ -25,9 +26,9 @@ DATES = [
 
 
 def test_what_goes_is_older_and_never_the_newest() -> None:
-    assert to_end(DATES, "2013-06-02T00:00:00Z") == DATES[:1]
-    assert to_end(DATES, "2014-01-01T00:00:00Z") == DATES[:2]
-    assert to_end(DATES, "2013-06-01T00:00:00Z") == to_end([], "2014-01-01T00:00:00Z") == []
+    assert older_than("2013-06-02T00:00:00Z", DATES) == DATES[:1]
+    assert older_than("2014-01-01T00:00:00Z", reversed(DATES)) == DATES[:2]
+    assert older_than("2013-06-01T00:00:00Z", DATES) == [] == older_than("2014-01-01T00:00:00Z", DATES[:0])
     assert ending_line("flights", DATES[:2], 2) == (
         "flights: 2 as-of date(s), 2013-06-01 to 2013-06-02, 6 bytes; --yes ends them"
     )
