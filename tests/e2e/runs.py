@@ -48,6 +48,13 @@ def succeed(api: AirflowApi, dag_id: str, run_id: str, timeout: float = 300) -> 
     return run
 
 
+def all_ended(api: AirflowApi) -> None:
+    """Wait until no run of any DAG goes on."""
+    for dag_id in api.dag_ids():
+        for run in api.runs(dag_id):
+            api.wait_run(dag_id, run["dag_run_id"])
+
+
 def fail(api: AirflowApi, dag_id: str, run_id: str, timeout: float = 180) -> Failure:
     """Wait for a run and expect it to fail."""
     run = api.wait_run(dag_id, run_id, timeout)

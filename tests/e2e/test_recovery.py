@@ -12,7 +12,7 @@ from warehouse.validate_spec import ValidateResult
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
 from tests.e2e.killed_run import KilledRun
-from tests.e2e.runs import succeed
+from tests.e2e.runs import all_ended, succeed
 from tests.faults.ledger import DATE, TABLES
 from tests.faults.matrix import DAG, content_problems
 from tests.faults.store_contents import contents, files
@@ -39,8 +39,9 @@ def test_nothing_is_left_of_what_was_killed(spark: SparkSession, store: StoreSpe
 
 @pytest.mark.usefixtures("killed_run")
 def test_what_all_runs_so_far_have_left_is_removed_by_a_command(
-    stack: Stack, spark: SparkSession, store: StoreSpec
+    stack: Stack, api: AirflowApi, spark: SparkSession, store: StoreSpec
 ) -> None:
+    all_ended(api)  # else one could end between the two looks, and leave its answers to the second
     before = {table: read_records(spark, store, table) for table in TABLES}
     # Captures of failed runs go only if one says so: another try could publish them.
     print(stack.airflow.run_warehouse("clean-store", "--yes", "--captures"))

@@ -14,6 +14,7 @@ from local_stack import nycflights
 from local_stack.airflow_api import AirflowApi
 from local_stack.stack import Stack
 from tests.e2e.conftest import MASK_KEY, WRONG_PASSWORD
+from tests.e2e.runs import all_ended
 from tests.support.leaks import ArgumentWatch
 
 pytestmark = pytest.mark.usefixtures("backfilled")
@@ -77,7 +78,5 @@ def test_nothing_in_the_store_has_one(stack: Stack, secrets: list[bytes]) -> Non
 
 
 def test_no_scratch_is_left(api: AirflowApi) -> None:
-    for dag_id in api.dag_ids():
-        for run in api.runs(dag_id):  # the scratch of one that still runs is in use
-            api.wait_run(dag_id, run["dag_run_id"])
+    all_ended(api)  # the scratch of one that still runs is in use
     assert list(Path("/dev/shm").glob("warehouse-scratch-*")) == []
