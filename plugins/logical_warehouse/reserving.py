@@ -87,8 +87,6 @@ class Reserving:
         # In between: what other runs write or remove meanwhile then makes the room look smaller, never larger.
         health = self.ask_health()
         removed_first, left = self._left(own, ended)
-        mine = [table for table in map(self._table, own.tables) if table is not None]
-        removed_first += self._unneeded(mine)
         return Room(own.bytes, health.free, health.capacity, largest, others, removed_first, left)
 
     def _unneeded(self, tables: Iterable[StoredTable]) -> int:
@@ -109,13 +107,14 @@ class Reserving:
         return size
 
     def _left(self, own: Promise, ended: Sequence[Promise]) -> tuple[int, int]:
-        """Bytes that dead tries left: what the run's snapshot job removes before it writes, and all else.
+        """Bytes that nobody needs: what the run's snapshot job removes before it writes; and what else dead tries left.
 
-        What they have published is neither: it is no longer on a run branch.
+        What these have published is neither: it is no longer on a run branch.
         """
         table_of = cache(self._table)
         cleaned = of_group(ended, own.dag_id, own.tables)
-        removed_first = other = 0
+        removed_first = self._unneeded(table for name in own.tables if (table := table_of(name)) is not None)
+        other = 0
         for promise in (own, *ended):
             for left in self._written(promise):
                 table = table_of(left.table)

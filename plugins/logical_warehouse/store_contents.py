@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,15 +47,16 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     if not listing[current]:
         return Held(unreadable=True)
     metadata = json.loads(files.read(current))
-    if _is_unwritable(files, listing, metadata):
-        return Held(unreadable=True)
     properties = metadata.get("properties", {})
     records = [json.loads(text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
     starts = {record["as_of"]: record["start"] for record in records}
     retained_from = properties.get(RETAINED_FROM, "")
     if all(listing.values()):
         return Held(starts, {}, retained_from)
-    broken = _Reading(files, listing, metadata).broken(records)
+    reading = _Reading(files, listing, metadata)
+    if reading.is_unwritable():
+        return Held(unreadable=True)
+    broken = reading.broken(records)
     return Held(
         {as_of: start for as_of, start in starts.items() if as_of not in broken},
         {as_of: start for as_of, start in starts.items() if as_of in broken},
@@ -74,21 +75,10 @@ def is_unreadable(files: StoreFiles, folder: str, table: str) -> bool:
         return False
     if not listing[current]:
         return True
-    with suppress(FileNotFoundError, ValueError):  # a commit came between, or they are damaged
-        return _is_unwritable(files, listing, json.loads(files.read(current)))
+    if not all(listing.values()):
+        with suppress(FileNotFoundError, ValueError):  # a commit came between, or they are damaged
+            return _Reading(files, listing, json.loads(files.read(current))).is_unwritable()
     return False
-
-
-def _is_unwritable(files: StoreFiles, listing: Mapping[str, bool], metadata: dict[str, Any]) -> bool:
-    """Whether what lists the files of ``main`` is lost, with which every interval is, and without which Iceberg cannot
-    commit; unless a training keeps what can still be read.
-
-    Of whole states each has a list of its own.
-    """
-    if all(listing.values()) or metadata.get("properties", {}).get(HISTORY) != "interval":
-        return False
-    kept = {one["snapshot-id"] for name, one in metadata.get("refs", {}).items() if name.startswith(KEPT_PREFIX)}
-    return _Reading(files, listing, metadata).lists_lost(kept)
 
 
 def remove_unreadable(files: StoreFiles, folder: str, table: str) -> None:
@@ -146,22 +136,29 @@ class _Reading:
         self._files = files
         self._listing = listing
         self._lists = {one["snapshot-id"]: one.get("manifest-list") for one in metadata.get("snapshots", ())}
-        self._main = metadata.get("current-snapshot-id")
+        self._main: int = metadata.get("current-snapshot-id") or 0
+        self._is_interval = metadata.get("properties", {}).get(HISTORY) == "interval"
+        references = metadata.get("refs", {}).items()
+        self._kept = {one["snapshot-id"] for name, one in references if name.startswith(KEPT_PREFIX)}
         self._entries: dict[int, list[dict[str, Any]] | None] = {}
 
     def broken(self, records: list[dict[str, Any]]) -> set[str]:
         """As-of dates of those records whose snapshot cannot be read whole."""
         return {record["as_of"] for record in records if not self._is_whole(record)}
 
-    def lists_lost(self, others: Collection[int]) -> bool:
-        """Whether the lists of ``main``'s files are lost, and those of all ``others``."""
-        if self._main is None or self._main not in self._lists:  # nothing was published
+    def is_unwritable(self) -> bool:
+        """Whether what lists the files of ``main`` is lost, with which every interval is, and without which Iceberg
+        cannot commit; unless a training keeps what can still be read.
+
+        Of whole states each has a list of its own.
+        """
+        if not self._is_interval or self._main not in self._lists:  # or nothing was published
             return False
-        return all(self._data_files(one) is None for one in (self._main, *others))
+        return all(self._data_files(one) is None for one in (self._main, *self._kept))
 
     def _is_whole(self, record: dict[str, Any]) -> bool:
         is_interval = record["history"] == "interval"
-        entries = self._data_files(int((self._main if is_interval else record["iceberg_snapshot_id"]) or 0))
+        entries = self._data_files(int(self._main if is_interval else record["iceberg_snapshot_id"] or 0))
         if entries is None:
             return False
         return all(

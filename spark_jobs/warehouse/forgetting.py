@@ -341,10 +341,11 @@ def _free(session: SparkSession, job: ForgetJob) -> None:
     path = jvm_of(session).org.apache.hadoop.fs.Path
     pattern = path(f"{job.store.uri.rstrip('/')}/_runs/*/*/fingerprints/{job.table}")
     file_system = pattern.getFileSystem(session._jsc.hadoopConfiguration())
-    for status in file_system.globStatus(pattern) or ():
+    listed = file_system.globStatus(pattern) or ()
+    # After they were listed: a run makes its branch before its fingerprint.
+    branches = reference_names(load_existing_table(session, job.store, job.table))
+    for status in listed:
         run = str(status.getPath().getParent().getParent().getName())
-        # Asked anew each time: a run makes its branch before its fingerprint.
-        branches = reference_names(load_existing_table(session, job.store, job.table))
         if not any(name.startswith(f"{RUN_PREFIX}{run}_try") for name in branches):
             file_system.delete(status.getPath(), True)
     free_unneeded(session, job.store, job.table)
