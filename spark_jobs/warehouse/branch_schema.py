@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql.types import StructType
 
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
+from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table
 from warehouse.jvm import jvm_of
 from warehouse.kinds import Kind, kind_stored_as
 from warehouse.records import records_of
@@ -68,6 +68,8 @@ def uncommitted_table(session: SparkSession, table: Any, schema_id: int, owner: 
     """A loaded table as a writer is to see it: in one of its schemas, its data files in a folder named ``owner``."""
     schema = table.schemas().get(schema_id)
     transaction = begin(session, table, schema)
+    # Else an append would read what lists the files of ``main``, which may be lost.
+    set_reference(session, transaction, MAIN, None)
     properties = transaction.updateProperties().set("write.data.path", f"{data_folder(table)}/{owner}")
     for name in metrics_of_gone_columns(table.properties(), [field.name() for field in schema.columns()]):
         properties.remove(name)
@@ -79,7 +81,6 @@ def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFr
     """Write ``frame`` in a schema of a loaded table as data files of ``owner`` that nothing refers to yet."""
     jvm = jvm_of(session)
     uncommitted = uncommitted_table(session, table, schema_id, owner)
-    before = uncommitted.currentSnapshot()
     # What DataFrameWriterV2.append() does, for a table that no catalog has.
     none = jvm.scala.Option.empty()
     relation = jvm.org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation.create(
@@ -91,14 +92,13 @@ def write_files(session: SparkSession, table: Any, schema_id: int, frame: DataFr
     )
     jvm.org.apache.spark.sql.classic.Dataset.ofRows(session._jsparkSession, append)
     written = uncommitted.currentSnapshot()
-    if written is None or (before is not None and written.snapshotId() == before.snapshotId()):
+    if written is None:
         return []
     changes = jvm.org.apache.iceberg.SnapshotChanges.builderFor(uncommitted).snapshot(written).build()
     files = list(changes.addedDataFiles())
     # The transaction's own manifests are of no more use, and would stay in memory.
     for manifest in written.allManifests(uncommitted.io()):
-        if manifest.snapshotId() == written.snapshotId():
-            uncommitted.io().deleteFile(manifest.path())
+        uncommitted.io().deleteFile(manifest.path())
     uncommitted.io().deleteFile(written.manifestListLocation())
     return files
 
@@ -126,13 +126,14 @@ def replace_on_branch(
             raise BranchGone(table_name, branch)
         base = table.operations().current()
         transaction = begin(session, table, table.schemas().get(schema_id))
-        overwrite = transaction.newOverwrite().toBranch(branch)
-        overwrite.overwriteByRowFilter(
-            expressions.alwaysTrue() if as_of is None else expressions.equal(AS_OF_COLUMN, as_of)
-        )
-        for file in files:
-            overwrite.addFile(file)
-        overwrite.commit()
+        if as_of is None:
+            _put_state(session, transaction, branch, files)
+        else:
+            overwrite = transaction.newOverwrite().toBranch(branch)
+            overwrite.overwriteByRowFilter(expressions.equal(AS_OF_COLUMN, as_of))
+            for file in files:
+                overwrite.addFile(file)
+            overwrite.commit()
         head = int(transaction.table().refs().get(branch).snapshotId())
         end(session, table, base, transaction, base.schema())
         return head
@@ -145,6 +146,23 @@ def replace_on_branch(
         for file in files:
             file_io.deleteFile(file.location())
         raise
+
+
+def _put_state(session: SparkSession, transaction: Any, branch: str, files: list[Any]) -> None:
+    """Within ``transaction`` a snapshot of these files on ``branch``, made from no other one.
+
+    A whole state needs nothing of another, and what lists the files of that may be lost. Iceberg takes the head of the
+    branch for the parent of a new snapshot, or else that of ``main``: so both are away while it is made.
+    """
+    main = transaction.table().refs().get(MAIN)
+    for name in (branch, MAIN):
+        set_reference(session, transaction, name, None)
+    append = transaction.newFastAppend().toBranch(branch)
+    for file in files:
+        append.appendFile(file)
+    append.commit()
+    if main is not None:
+        set_reference(session, transaction, MAIN, main)
 
 
 def schema_to_publish(session: SparkSession, table: Any, name: str, schema_id: int, *, is_interval: bool) -> Any | None:
@@ -185,6 +203,18 @@ def use_schema(session: SparkSession, transaction: Any, schema: Any) -> None:
     operations = transaction.table().operations()
     current = operations.current()
     operations.commit(current, _with_current(session, current, schema))
+
+
+def set_reference(session: SparkSession, transaction: Any, name: str, reference: Any | None) -> None:
+    """Within ``transaction`` let a branch or tag be ``reference``, an ``org.apache.iceberg.SnapshotRef``, or not be.
+
+    Iceberg's own ``manageSnapshots`` never lets ``main`` go.
+    """
+    operations = transaction.table().operations()
+    current = operations.current()
+    builder = jvm_of(session).org.apache.iceberg.TableMetadata.buildFrom(current)
+    changed = builder.removeRef(name) if reference is None else builder.setRef(name, reference)
+    operations.commit(current, changed.build())
 
 
 def end(session: SparkSession, table: Any, base: Any, transaction: Any, schema: Any) -> None:

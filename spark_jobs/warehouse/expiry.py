@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending, ExpireResult
 from warehouse.iceberg_api import (
+    MAIN,
     branch_head,
     commit_with_retries,
     load_existing_table,
@@ -78,7 +79,7 @@ def expire_before(
     history = properties_of(table).get(HISTORY)
     # Before they end: what lists the files may go with them.
     files = {
-        one.as_of: _files(session, table, "main" if history == "interval" else one.as_of, history, one.as_of)
+        one.as_of: _files(session, table, MAIN if history == "interval" else one.as_of, history, one.as_of)
         for one in older_than(start, records_of(table).values())
     }
     ended = _expire(

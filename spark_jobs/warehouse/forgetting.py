@@ -32,7 +32,14 @@ from warehouse.forgotten import (
     replaced_snapshots,
 )
 from warehouse.forgotten_keys import KEY, NUMBER, StoredKeys, read_keys, stored_keys
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
+from warehouse.iceberg_api import (
+    MAIN,
+    branch_head,
+    commit_with_retries,
+    load_existing_table,
+    properties_of,
+    reference_names,
+)
 from warehouse.iceberg_tables import quoted, quoted_name
 from warehouse.jvm import jvm_of
 from warehouse.leftovers import LAST_REMOVAL, remove_leftovers, tries_with_leftovers
@@ -325,7 +332,7 @@ def _published(table: Any, rewritten: dict[int, list[Unit]]) -> Iterator[tuple[S
     """The records of published dates that lose rows, each with what held them."""
     for record in records_of(table).values():
         is_interval = record.history == "interval"
-        head = branch_head(table, "main" if is_interval else record.as_of)
+        head = branch_head(table, MAIN if is_interval else record.as_of)
         for unit in rewritten.get(head or 0, ()):
             if unit.label == (record.as_of if is_interval else None):
                 yield record, unit

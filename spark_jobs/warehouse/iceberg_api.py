@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Outcome = TypeVar("Outcome")
 
+MAIN = "main"
+"""Iceberg's name of the branch that a table shows by default."""
+
 COMMIT_ATTEMPTS = 30
 """Enough for dozens of concurrent dates: a commit on Alluxio takes about 0.4 s, and one contender always wins."""
 

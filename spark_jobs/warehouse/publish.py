@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from warehouse.branch_schema import begin, end, schema_to_publish
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, properties_of, reference_names
+from warehouse.iceberg_api import (
+    MAIN,
+    branch_head,
+    commit_with_retries,
+    load_existing_table,
+    properties_of,
+    reference_names,
+)
 from warehouse.jvm import jvm_of
 from warehouse.records import records_of
 from warehouse.run_spec import IntervalSpec
@@ -187,7 +194,7 @@ def verify_branch(table: Any, name: str, branch: str, snapshot_id: int | None) -
 
 def main_head(table: Any) -> int | None:
     """Current snapshot of ``main``, None before the first commit."""
-    return branch_head(table, "main")
+    return branch_head(table, MAIN)
 
 
 def data_files(session: SparkSession, table: Any, snapshot_id: int, as_of: str | None) -> Iterator[Any]:
@@ -240,9 +247,9 @@ def _tag_state(manage: Any, table: Any, record: SnapshotRecord, branch_snapshot:
         manage.replaceTag(record.as_of, branch_snapshot)
     if _is_newest(table, record):
         if main_head(table) is None:
-            manage.createBranch("main", branch_snapshot)
+            manage.createBranch(MAIN, branch_snapshot)
         else:
-            manage.replaceBranch("main", branch_snapshot)
+            manage.replaceBranch(MAIN, branch_snapshot)
 
 
 def _is_newest(table: Any, record: SnapshotRecord) -> bool:

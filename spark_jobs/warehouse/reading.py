@@ -18,7 +18,7 @@ from warehouse.coverage import MissingIntervals, NoSuchSnapshot, meant
 from warehouse.failures import PermanentError
 from warehouse.forgotten import replaced_by
 from warehouse.held_files import Listing, MetadataLost, ensure_files_held, listing_with_metadata, read_marks
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table, load_table, properties_of
+from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
 from warehouse.lost_marks import LostMark, lost
 from warehouse.records import records_of
@@ -32,8 +32,6 @@ from warehouse.vendor_errors import store_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-MAIN = "main"
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from py4j.protocol import Py4JJavaError
 
 from warehouse.copies import ensure_copies
 from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
-from warehouse.iceberg_api import branch_head, commit_with_retries, load_existing_table
+from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table
 from warehouse.records import records_of
 from warehouse.spec_json import to_json
 from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
@@ -90,7 +90,7 @@ def verify_current(session: SparkSession, store: StoreSpec, table_name: str) -> 
         return
     table = load_existing_table(session, store, table_name)
     newest = max(records_of(table).values(), key=lambda record: record.start, default=None)
-    head = branch_head(table, "main")
+    head = branch_head(table, MAIN)
     if newest is not None and head is not None:
         _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head)
 
