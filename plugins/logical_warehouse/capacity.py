@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from warehouse.failures import PermanentError, RetryableError
 from warehouse.promises import Promise
 from warehouse.snapshot_record import SnapshotRecord
+
+from logical_warehouse.intervals import utc_text
+from logical_warehouse.unneeded_states import Grace
 
 MIB = 2**20
 SHOWN_RUNS = 3
@@ -62,7 +65,7 @@ class Room:
     """What a run needs, against what there is. All in bytes of memory, with all copies.
 
     ``largest``: the table that needs most. ``removed_first``: of what is used, what nobody needs any more and the
-    run removes before it writes. ``left``: what else nobody needs any more.
+    run removes before it writes. ``left``: what else nobody needs any more. ``grace``: what the run could remove later.
     """
 
     needed: int
@@ -72,6 +75,7 @@ class Room:
     others: tuple[Held, ...] = ()
     removed_first: int = 0
     left: int = 0
+    grace: Grace = field(default_factory=Grace)
 
     @property
     def promised(self) -> int:
@@ -103,7 +107,7 @@ def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None
     """See that there is room.
 
     :param candidates: of :func:`expirable`.
-    :raises RetryableError: it would fit, were it not for what other runs are promised.
+    :raises RetryableError: it would fit, were it not for what other runs are promised, or readers in flight are left.
     :raises PermanentError: it does not fit.
     """
     if room.missing <= 0:
@@ -115,6 +119,12 @@ def ensure_fits(group: str, room: Room, candidates: Sequence[Expirable]) -> None
     )
     if room.needed <= room.available:
         raise RetryableError(f"{sentence}; it is tried again when those runs may have ended.")
+    if room.grace.ends is not None and room.missing <= room.grace.bytes:
+        raise RetryableError(
+            f"{sentence}; {_mib(room.grace.bytes)} of replaced or ended snapshots are kept for readers in flight "
+            f"(store.reader_grace) until {utc_text(room.grace.ends)}, and make room then: it is tried again, and a run "
+            "that has failed by then can be cleared."
+        )
     remedies = [_expiring(room, candidates)]
     if room.left:
         remedies.append(

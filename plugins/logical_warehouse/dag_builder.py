@@ -160,13 +160,15 @@ def _monitor_dag(plan: MonitorPlan) -> DAG:
         # It starts runs of other DAGs: that is for people to switch on, whatever Airflow's default is.
         is_paused_upon_creation=True,
         tags=["monitor"],
-        default_args={"retries": 0, "on_failure_callback": on_failure(plan.notify)},
+        default_args={"retries": 0},
     ) as dag:
-        compare = CompareOperator(task_id="compare", plan=plan)
+        # It tells of its own failures, once while they last: a store may be away at many looks.
+        unforeseen = on_failure(plan.notify, of_own=False)
+        compare = CompareOperator(task_id="compare", plan=plan, on_failure_callback=unforeseen)
         # Each waits for its run without a process of its own. A run that is there already is another's: skipped.
         TriggerDagRunOperator.partial(
             task_id="repair", logical_date=None, wait_for_completion=True, deferrable=True, poke_interval=5,
-            skip_when_already_exists=True, pool=plan.pool, on_failure_callback=[],
+            skip_when_already_exists=True, pool=plan.pool,
         ).expand_kwargs(compare.output)  # fmt: skip
     return dag
 

@@ -18,7 +18,7 @@ from warehouse.snapshot_record import SnapshotRecord
 from logical_warehouse.airflow_history import AirflowHistory, Ended, PublishedEvent, ask_airflow
 from logical_warehouse.audit_log import Reader, log_lines, readers
 from logical_warehouse.intervals import NotAnAsOf
-from logical_warehouse.losses import Held, lost
+from logical_warehouse.losses import Held, lost, sure
 from logical_warehouse.manifest import Manifest
 from logical_warehouse.manifest.commands import add_manifest_option
 from logical_warehouse.named_plans import find_table
@@ -122,7 +122,7 @@ def gather(manifest: Manifest, table: str, as_of: str, history: AirflowHistory) 
     """
     store = manifest.store
     files, folder = store_files(store), tables_path(store)
-    held, damage = _held(files, folder, table)
+    held, damage = _held(files, folder, table, as_of)
     stored = read_stored_table(files, folder, table) if not held.unreadable else None
     record = stored.record_of(as_of) if stored is not None else None
     mark = _mark(read_marks(files, store, table), as_of, record)
@@ -160,10 +160,11 @@ def _meant(ending: Ending, as_of: str, history: AirflowHistory) -> bool:
     return ending.includes(as_of) and bool(history.events) and history.events[0].at < ending.at
 
 
-def _held(files: StoreFiles, folder: str, table: str) -> tuple[Held, str]:
+def _held(files: StoreFiles, folder: str, table: str, as_of: str) -> tuple[Held, str]:
     """What the store has of the table; of one with damaged metadata nothing can be read, and how it is is said, too."""
     try:
-        return held_in(files, folder, table), ""
+        held = held_in(files, folder, table)
+        return held if as_of in held.whole else sure(held, held_in(files, folder, table)), ""
     except ValueError as error:  # NotAvro, or JSON that is none
         return Held(unreadable=True), f"the metadata of its table are damaged ({error})"
 

@@ -93,7 +93,9 @@ def _forget(arguments: argparse.Namespace) -> int:
         print(ended_line(arguments.table, ended, removed), file=sys.stderr)
     if may_publish := sorted({*result.under_way, *result.left} - set(ended)):
         print(under_way_line(arguments.table, may_publish), file=sys.stderr)
-    return 0
+    if result.unread:
+        print(unread_line(result), file=sys.stderr)
+    return 1 if result.unread else 0
 
 
 def trained_on(result: ForgetResult, models: Sequence[TrainedModel]) -> TrainedOn:
@@ -177,4 +179,13 @@ def under_way_line(table: str, tries: Sequence[str]) -> str:
     return (
         f"{table}: runs were under way ({', '.join(tries)}); those that read the source before the "
         "rows were deleted there may bring them back: run this again when they have ended"
+    )
+
+
+def unread_line(result: ForgetResult) -> str:
+    """The warning of what was lost and may come back, with rows of the keys in it."""
+    return (
+        f"{result.table}: not all is done: the store has lost {few(result.unread)}, and may get it back with a worker; "
+        "run this again when the monitor has it captured again or says that it does not come back "
+        "(docs/loss-and-repair.md)"
     )

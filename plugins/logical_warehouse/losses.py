@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pendulum import DateTime
 from warehouse.expire_spec import ENDED_BY_HAND, Ending
 from warehouse.failures import PermanentError
+from warehouse.metadata_files import MAIN
 from warehouse.retention import Bounds, ended_by
 from warehouse.spec_json import SpecError, from_json
 
@@ -67,15 +68,33 @@ class Published:
 
 
 @dataclass(frozen=True)
+class HeldPart:
+    """What is lost of an Iceberg snapshot, as :class:`LostPart` says. ``lists``: what lists its files is, in a table of
+    intervals."""
+
+    iceberg_snapshot_id: int
+    as_of: str
+    names: tuple[str, ...]
+    lists: bool = False
+
+
+@dataclass(frozen=True)
 class Held:
     """What the store has of a table. ``whole``: as-of date → start, of the snapshots whose every byte is in memory;
     ``broken``: likewise, of those that are listed and lack some. ``retained_from``: what starts earlier was ended.
-    ``unreadable``: the table is listed and its own metadata are lost, so that no run can write to it."""
+    ``unreadable``: the table is listed and its own metadata are lost, so that no run can write to it. ``parts``: what
+    its branches and tags have lost, but for those of runs."""
 
     whole: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     retained_from: str = ""
     unreadable: bool = False
+    parts: tuple[HeldPart, ...] = ()
+
+    @property
+    def is_unwritable(self) -> bool:
+        """Whether what lists the files of ``main`` is lost in a table of intervals, so that no run can commit."""
+        return any(MAIN in part.names and part.lists for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -138,6 +157,18 @@ def ending_in(extra: Mapping[str, Any]) -> Ending | None:
     with suppress(SpecError):
         return from_json(Ending, json.dumps(extra.get(ENDED_BY_HAND)))
     return None
+
+
+def sure(one: Held, other: Held) -> Held:
+    """What two looks say together: lost is what both of them miss, since a listing in pages may miss what is there."""
+    whole = {**one.whole, **other.whole}
+    return Held(
+        whole,
+        {as_of: start for as_of, start in other.broken.items() if as_of not in whole},
+        max(one.retained_from, other.retained_from),
+        one.unreadable and other.unreadable,
+        tuple(part for part in other.parts if part in one.parts),
+    )
 
 
 def lost(published: Published, held: Held, retention: Bounds) -> tuple[Publication, ...]:

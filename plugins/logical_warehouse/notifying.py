@@ -71,10 +71,15 @@ def tell(configured: Iterable[Notifier], context: Context, problem: str) -> bool
     return reached
 
 
-def on_failure(configured: tuple[Notifier, ...]) -> list[Callable[[Context], None]]:
-    """Callbacks of a task that has failed for good; none without notifiers."""
+def on_failure(configured: tuple[Notifier, ...], *, of_own: bool = True) -> list[Callable[[Context], None]]:
+    """Callbacks of a task that has failed for good; none without notifiers.
+
+    :param of_own: also of failures with a sentence of this package; else only of what nobody has foreseen.
+    """
 
     def callback(context: Context) -> None:
+        if not of_own and isinstance(context.get("exception"), AirflowException):
+            return
         tell(configured, context, failure_sentence(context))
 
     return [callback] if configured else []

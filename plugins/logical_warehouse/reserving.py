@@ -26,6 +26,7 @@ from logical_warehouse.promises import Promises, of_group
 from logical_warehouse.store_files import StoreFiles, path_in, tables_path
 from logical_warehouse.store_health import StoreHealth
 from logical_warehouse.stored_tables import StoredTable, TableUnreadable, read_stored_table
+from logical_warehouse.unneeded_states import Grace
 
 WAIT_SECONDS = 20
 """How long the first of several checks waits for the others to withdraw: those take seconds."""
@@ -87,7 +88,16 @@ class Reserving:
         # In between: what other runs write or remove meanwhile then makes the room look smaller, never larger.
         health = self.ask_health()
         removed_first, left = self._left(own, ended)
-        return Room(own.bytes, health.free, health.capacity, largest, others, removed_first, left)
+        return Room(
+            own.bytes, health.free, health.capacity, largest, others, removed_first, left, self._grace(own, table_of)
+        )
+
+    def _grace(self, own: Promise, table_of: Callable[[str], StoredTable | None]) -> Grace:
+        """What the run's own tables keep for readers in flight; of all copies."""
+        found = [table.grace for name in own.tables if (table := table_of(name)) is not None]
+        ends = [one.ends for one in found if one.ends is not None]
+        size = store_spec(self.store).all_copies(sum(one.bytes for one in found))
+        return Grace(size, max(ends)) if ends else Grace()
 
     def _unneeded(self, tables: Iterable[StoredTable]) -> int:
         """Bytes, of all copies, of replaced and ended states for which no reader's grace is left."""

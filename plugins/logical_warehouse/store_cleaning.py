@@ -247,6 +247,8 @@ def _what(one: Left) -> str:
             return "files of no run"
         case "replaced":
             return "what was replaced or ended, and its readers' grace is over"
+        case "lost":
+            return f"what the store has lost for good: {one.name}"
         case _:
             assert_never(one.kind)
 

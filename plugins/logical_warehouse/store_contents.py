@@ -15,17 +15,21 @@ from urllib.parse import urlsplit
 
 from warehouse.failures import PermanentError
 from warehouse.lost_marks import LostMarks, marks_path
-from warehouse.metadata_files import newest_metadata
+from warehouse.metadata_files import MAIN, newest_metadata
 from warehouse.retention import AS_OF_COLUMN, RETAINED_FROM
+from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import RECORD_PREFIX
 from warehouse.spec_json import SpecError, from_json
 from warehouse.store_failures import FileIncomplete
 from warehouse.table_origin import HISTORY
 from warehouse.train_spec import KEPT_PREFIX
 
-from logical_warehouse.losses import Held
+from logical_warehouse.losses import Held, HeldPart
 from logical_warehouse.manifest import Store
 from logical_warehouse.store_files import StoreFiles, path_in
+
+LOOKS = 2
+"""Before anything is removed."""
 
 _DELETED = 2
 """Status of a manifest's entry for a file that is no longer there (Iceberg's specification)."""
@@ -35,10 +39,12 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     """What the store has of ``table`` in ``folder``; nothing where its current metadata are lost, or what they list of
     a table that is put together from intervals: no run can write to such a one.
 
+    A listing of many files is no snapshot, since Alluxio gives it in pages: see :func:`logical_warehouse.losses.sure`.
+
     :raises RetryableError: the store does not answer.
     :raises FileNotFoundError: a commit removed what was listed.
     :raises NotAvro: a manifest cannot be read.
-    :raises ValueError: the metadata are no JSON.
+    :raises ValueError: the metadata are no JSON, or of another version of this package.
     """
     listing = files.in_memory(f"{folder}/{table}")
     current = newest_metadata(listing)
@@ -49,7 +55,10 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
     metadata = json.loads(files.read(current))
     properties = metadata.get("properties", {})
     records = [json.loads(text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
-    starts = {record["as_of"]: record["start"] for record in records}
+    try:
+        starts = {record["as_of"]: record["start"] for record in records}
+    except KeyError as error:
+        raise ValueError(f"a record of another version, without {error}") from error
     retained_from = properties.get(RETAINED_FROM, "")
     if all(listing.values()):
         return Held(starts, {}, retained_from)
@@ -61,6 +70,7 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
         {as_of: start for as_of, start in starts.items() if as_of not in broken},
         {as_of: start for as_of, start in starts.items() if as_of in broken},
         retained_from,
+        parts=tuple(reading.parts()),
     )
 
 
@@ -69,15 +79,8 @@ def is_unreadable(files: StoreFiles, folder: str, table: str) -> bool:
 
     :raises RetryableError: the store does not answer.
     """
-    listing = files.in_memory(f"{folder}/{table}")
-    current = newest_metadata(listing)
-    if current is None:
-        return False
-    if not listing[current]:
-        return True
-    if not all(listing.values()):
-        with suppress(FileNotFoundError, ValueError):  # a commit came between, or they are damaged
-            return _Reading(files, listing, json.loads(files.read(current))).is_unwritable()
+    with suppress(FileNotFoundError, ValueError):  # a commit came between, or they are damaged
+        return all(held_in(files, folder, table).unreadable for _ in range(LOOKS))
     return False
 
 
@@ -136,10 +139,13 @@ class _Reading:
         self._files = files
         self._listing = listing
         self._lists = {one["snapshot-id"]: one.get("manifest-list") for one in metadata.get("snapshots", ())}
-        self._main: int = metadata.get("current-snapshot-id") or 0
         self._is_interval = metadata.get("properties", {}).get(HISTORY) == "interval"
-        references = metadata.get("refs", {}).items()
-        self._kept = {one["snapshot-id"] for name, one in references if name.startswith(KEPT_PREFIX)}
+        self._names: dict[int, list[str]] = {}
+        for name, one in sorted(metadata.get("refs", {}).items()):
+            if not name.startswith(RUN_PREFIX):
+                self._names.setdefault(one["snapshot-id"], []).append(name)
+        self._main = next((one for one, names in self._names.items() if MAIN in names), 0)
+        self._kept = [one for one, names in self._names.items() if any(name.startswith(KEPT_PREFIX) for name in names)]
         self._entries: dict[int, list[dict[str, Any]] | None] = {}
 
     def broken(self, records: list[dict[str, Any]]) -> set[str]:
@@ -155,6 +161,18 @@ class _Reading:
         if not self._is_interval or self._main not in self._lists:  # or nothing was published
             return False
         return all(self._data_files(one) is None for one in (self._main, *self._kept))
+
+    def parts(self) -> Iterator[HeldPart]:
+        """What is lost of each Iceberg snapshot at which a branch or tag stands."""
+        for snapshot_id, names in self._names.items():
+            entries = self._data_files(snapshot_id)
+            if entries is None:
+                yield HeldPart(snapshot_id, "", tuple(names), lists=self._is_interval)
+                continue
+            lost = [entry for entry in entries if not self._is_held(entry["file_path"])]
+            labels = {str(entry["partition"][AS_OF_COLUMN]) if self._is_interval else "" for entry in lost}
+            for label in sorted(labels):
+                yield HeldPart(snapshot_id, label, tuple(names))
 
     def _is_whole(self, record: dict[str, Any]) -> bool:
         is_interval = record["history"] == "interval"

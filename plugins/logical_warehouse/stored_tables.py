@@ -33,7 +33,7 @@ from logical_warehouse.plan import store_spec
 from logical_warehouse.store_contents import is_unreadable, remove_unreadable
 from logical_warehouse.store_files import StoreFiles, store_files, tables_path
 from logical_warehouse.terminal import print_table
-from logical_warehouse.unneeded_states import unneeded_bytes
+from logical_warehouse.unneeded_states import Grace, grace_of, unneeded_bytes
 
 METADATA_LOST = "metadata lost"
 UNREADABLE = "cannot be read"
@@ -67,7 +67,7 @@ class StoredTable:
 
     ``retained_from``: start of the oldest date that retention keeps, empty for all. ``run_branches``: tries of runs
     that have published nothing (yet) of what they wrote. ``properties``: all of the table's. ``unneeded_bytes``: at
-    least so many go when what nobody needs any more is removed.
+    least so many go when what nobody needs any more is removed; ``grace``: and so many later.
     """
 
     name: str
@@ -79,6 +79,7 @@ class StoredTable:
     kept_inputs: tuple[KeptInput, ...] = ()
     properties: dict[str, str] = field(default_factory=dict, repr=False)
     unneeded_bytes: int = 0
+    grace: Grace = field(default_factory=Grace)
 
     @property
     def bytes(self) -> int:
@@ -138,6 +139,7 @@ def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
     properties, references = metadata.get("properties", {}), metadata.get("refs", {})
     records = [from_json(SnapshotRecord, text) for key, text in properties.items() if key.startswith(RECORD_PREFIX)]
     by_hand = properties.get(ENDED_BY_HAND)
+    now = int(time.time() * 1000)
     made = {one["snapshot-id"]: one["timestamp-ms"] for one in metadata.get("snapshots", ())}
     kept = {one["snapshot-id"] for reference, one in references.items() if reference.startswith(KEPT_PREFIX)}
     return StoredTable(
@@ -149,7 +151,8 @@ def _table_of(name: str, metadata: dict[str, Any]) -> StoredTable:
         frozenset(reference for reference in references if reference.startswith(RUN_PREFIX)),
         tuple(KeptInput(one, datetime.fromtimestamp(made[one] / 1000, UTC)) for one in kept),
         properties,
-        unneeded_bytes(metadata, int(time.time() * 1000)),
+        unneeded_bytes(metadata, now),
+        grace_of(metadata, now),
     )
 
 

@@ -6,11 +6,12 @@ Told from the sums in Iceberg's metadata, without reading a manifest: what canno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from pendulum import DateTime, from_timestamp
+from warehouse.metadata_files import MAIN
 from warehouse.table_origin import HISTORY
-
-MAIN = "main"
 
 
 def unneeded_bytes(metadata: Mapping[str, Any], now_millis: int) -> int:
@@ -26,6 +27,32 @@ def unneeded_bytes(metadata: Mapping[str, Any], now_millis: int) -> int:
         return _replaced_in_main(snapshots, needed)
     ended = {one["snapshot-id"] for one in metadata.get("refs", {}).values()} - set(needed.values())
     return sum(_sum_of(snapshots[one], "total-files-size") for one in ended if one in snapshots)
+
+
+@dataclass(frozen=True)
+class Grace:
+    """Bytes of one copy, as :func:`unneeded_bytes`, that are kept for readers in flight, and until when all of them."""
+
+    bytes: int = 0
+    ends: DateTime | None = None
+
+
+def grace_of(metadata: Mapping[str, Any], now_millis: int) -> Grace:
+    """What comes to be unneeded just by waiting, at a moment.
+
+    :param metadata: as of :func:`unneeded_bytes`.
+    """
+    made = {one["snapshot-id"]: one["timestamp-ms"] for one in metadata.get("snapshots", ())}
+    ends = [
+        made[one["snapshot-id"]] + one["max-ref-age-ms"]
+        for one in metadata.get("refs", {}).values()
+        if "max-ref-age-ms" in one and one["snapshot-id"] in made
+    ]
+    last = max(ends, default=0)
+    if last < now_millis:
+        return Grace()
+    later = unneeded_bytes(metadata, last + 1) - unneeded_bytes(metadata, now_millis)
+    return Grace(later, from_timestamp(last / 1000)) if later > 0 else Grace()
 
 
 def _counts(reference: Mapping[str, Any], snapshot: Mapping[str, Any] | None, now_millis: int) -> bool:

@@ -21,6 +21,7 @@ from warehouse.holder_read import write_from_holder
 from warehouse.iceberg_api import load_table, properties_of
 from warehouse.iceberg_tables import Written, ensure_table, make_run_branch, write_run_branch
 from warehouse.jvm import activate
+from warehouse.lost_states import let_go_lost
 from warehouse.masks import MaskKey, keys_from_environment
 from warehouse.progress import cancel_jobs, new_job_group, progress_lines
 from warehouse.promises import promise_of
@@ -90,6 +91,7 @@ def _open_store(session: SparkSession, job: SnapshotJob) -> None:
     # Of all tables before the first is written: `check` has counted on the room.
     for table in job.tables:
         with store_errors(job.store.uri, table.name):
+            let_go_lost(session, job.store, table.name)
             clean_before_writing(session, job, table.name)
             free_unneeded(session, job.store, table.name)
 

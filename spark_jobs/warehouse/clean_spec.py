@@ -8,16 +8,17 @@ from typing import Literal
 from warehouse.spec_json import SPEC_VERSION
 from warehouse.store_spec import StoreSpec
 
-Kind = Literal["try", "capture", "ownerless", "replaced"]
+Kind = Literal["try", "capture", "ownerless", "replaced", "lost"]
 """Left by one try of a run; by one whose capture is complete and may still be published; by nobody who is known; by
-what was replaced or ended, and its readers' grace is over."""
+what was replaced or ended, and its readers' grace is over; what the store has lost for good, which is let go with any
+removal."""
 
 
 @dataclass(frozen=True)
 class Removal:
     """What to remove from a table: tries by the names of their run branches, and files without an owner.
 
-    What was replaced goes in any case.
+    What was replaced or is lost for good goes in any case.
     """
 
     table: str
@@ -37,7 +38,8 @@ class CleanJob:
 
 @dataclass(frozen=True)
 class Left:
-    """What is left in a table. ``name``: of the try, as its run branch, else empty.
+    """What is left in a table. ``name``: of the try, as its run branch; of what is lost
+    its branches and tags; else empty.
 
     ``branch``: whether that run branch is there. ``files`` and ``bytes`` (of all copies): what would be gone with it.
     ``age_seconds``: since the newest of them was written, by the store's clock.

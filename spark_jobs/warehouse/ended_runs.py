@@ -12,6 +12,7 @@ from warehouse.iceberg_api import load_table, properties_of, reference_names
 from warehouse.leftovers import IsDead, remove_leftovers
 from warehouse.promises import Promise, promises_folder
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.referred_files import ListsLost, readable_snapshots
 from warehouse.run_spec import RUN_PREFIX, EndedRun, RunSpec
 from warehouse.snapshot_spec import SnapshotJob
 from warehouse.spec_json import SpecError, from_json
@@ -35,7 +36,7 @@ def clean_before_writing(session: SparkSession, job: SnapshotJob, table: str) ->
     if job.ended or job.run.attempt > 1:
         own: IsDead = lambda name: (job.run.try_of(name) or job.run.attempt) < job.run.attempt  # noqa: E731
         ended = _ended_tries(session, job.store, job.run.dag_id, job.ended, table)
-        remove_leftovers(session, job.store, table, lambda name: own(name) or ended(name))
+        _remove(session, job.store, table, lambda name: own(name) or ended(name))
 
 
 def clean_after_publishing(session: SparkSession, job: ValidateJob, table: str) -> None:
@@ -43,16 +44,32 @@ def clean_after_publishing(session: SparkSession, job: ValidateJob, table: str) 
     tries = [job.run.attempt, *(job.run.try_of(capture.branch) or 1 for capture in job.captures)]
     if job.ended or max(tries) > 1:
         ended = _ended_tries(session, job.store, job.run.dag_id, job.ended, table)
-        remove_leftovers(session, job.store, table, lambda name: job.run.try_of(name) is not None or ended(name))
+        _remove(session, job.store, table, lambda name: job.run.try_of(name) is not None or ended(name))
+
+
+def _remove(session: SparkSession, store: StoreSpec, table: str, is_dead: IsDead) -> None:
+    """Not where the store has lost what says which files are needed: that keeps no run from its date."""
+    try:
+        remove_leftovers(session, store, table, is_dead)
+    except ListsLost as error:
+        print(error, flush=True)
 
 
 def forget_ended(session: SparkSession, job: SnapshotJob | ValidateJob) -> None:
-    """Give up the promises and answers of the ended runs of which no table has anything any more."""
+    """Give up the promises and answers of the ended runs of which no table has anything any more.
+
+    While the store has lost what says which files are needed nothing is removed, and they stay for a later run.
+    """
     names: set[str] = set()
     if job.ended:
         for table in job.tables:
             stored = load_table(session, job.store.identifier(table.name))
-            names.update([] if stored is None else reference_names(stored))
+            if stored is not None:
+                names.update(reference_names(stored))
+                try:
+                    readable_snapshots(session, job.store, table.name, stored)
+                except ListsLost:
+                    return
     for one in job.ended:
         run = RunSpec(job.run.dag_id, one.run_id, 0)
         if _is_cleared(session, job.store.promise_path(run), one.promised_at):

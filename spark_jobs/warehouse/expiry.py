@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending, ExpireResult
+from warehouse.held_files import Listing, lost_lists
 from warehouse.iceberg_api import (
     MAIN,
     branch_head,
@@ -23,10 +24,21 @@ from warehouse.iceberg_api import (
 from warehouse.jvm import jvm_of
 from warehouse.publish import RETIRED_PREFIX, data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
+from warehouse.referred_files import (
+    ListsLost,
+    metadata_folder,
+    path_of,
+    readable_snapshots,
+    referred_files,
+    snapshot_ids,
+    unreferenced_snapshots,
+)
 from warehouse.retention import ended_by, older_than
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import from_json, to_json
+from warehouse.store_directory import held_below
+from warehouse.store_files import delete_file
 from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import verify_current
 from warehouse.table_origin import HISTORY
@@ -78,8 +90,11 @@ def expire_before(
     table = load_existing_table(session, store, table_name)
     history = properties_of(table).get(HISTORY)
     # Before they end: what lists the files may go with them.
+    listing = Listing(held_below(session, store, metadata_folder(table)))
     files = {
-        one.as_of: _files(session, table, MAIN if history == "interval" else one.as_of, history, one.as_of)
+        one.as_of: _files(session, table, listing, branch_head(table, MAIN), one.as_of)
+        if history == "interval"
+        else _files(session, table, listing, branch_head(table, one.as_of), None)
         for one in older_than(start, records_of(table).values())
     }
     ended = _expire(
@@ -95,18 +110,20 @@ def expire_before(
     sizes = {path: size for as_of in ended for path, size in files.get(as_of, {}).items()}
     table = load_existing_table(session, store, table_name)
     tags = [name for name in reference_names(table) if name.startswith(KEPT_PREFIX)]
-    kept = {name: held for name in tags if (held := sizes.keys() & _files(session, table, name, history))}
+    kept = {
+        name: held
+        for name in tags
+        if (held := sizes.keys() & _files(session, table, listing, branch_head(table, name), None))
+    }
     return ExpireResult(ended, tuple(sorted(kept)), sum(sizes[path] for path in set().union(*kept.values())))
 
 
-def _files(
-    session: SparkSession, table: Any, reference: str, history: str | None, as_of: str | None = None
-) -> dict[str, int]:
-    """Path and bytes of the data files at a branch or tag; of an interval table those of one label, where given."""
-    head = branch_head(table, reference)
-    if head is None:
+def _files(session: SparkSession, table: Any, listing: Listing, head: int | None, label: str | None) -> dict[str, int]:
+    """Path and bytes of the data files of an Iceberg snapshot, of one label where given; none where their lists are
+    lost."""
+    if head is None or lost_lists(table, listing, head):
         return {}
-    files = data_files(session, table, head, as_of if history == "interval" else None)
+    files = data_files(session, table, head, label)
     return {str(file.location()): int(file.fileSizeInBytes()) for file in files}
 
 
@@ -184,44 +201,49 @@ def free_unneeded(session: SparkSession, store: StoreSpec, table_name: str) -> N
 
 
 def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) -> bool:
-    """Delete the files of Iceberg snapshots that no branch and no tag reaches any more; whether there were any."""
+    """Delete the files of Iceberg snapshots that no branch and no tag reaches any more; whether there were any.
+
+    None while the store has lost what says which files the others need: it may come back with its worker.
+    """
 
     def free_files() -> bool:
         table = load_existing_table(session, store, table_name)
         unreferenced = unreferenced_snapshots(table, int(time.time() * 1000))
-        if unreferenced:
-            expiry = table.expireSnapshots()
-            # By id and not by age: only then Iceberg looks at what every branch and tag can reach. By age it walks the
-            # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).
-            for snapshot_id in unreferenced:
-                expiry.expireSnapshotId(snapshot_id)
-            try:
-                expiry.commit()
-            except (Py4JJavaError, PySparkException):
-                # Iceberg tries again by itself on newer metadata, and breaks where another run has expired the same
-                # ones meanwhile ("arraySize cannot be negative", seen with Iceberg 1.12).
-                if snapshot_ids(load_existing_table(session, store, table_name)).issuperset(unreferenced):
-                    raise
-                free_files()
-        return bool(unreferenced)
+        if not unreferenced:
+            return False
+        try:
+            readable = readable_snapshots(session, store, table_name, table)
+        except ListsLost as error:
+            print(error, flush=True)
+            return False
+        is_lost = not readable.issuperset(unreferenced)
+        # Iceberg cannot tell the files of what is lost, and then deletes nothing at all.
+        files = referred_files(session, table, readable) if is_lost else {}
+        lists = [str(table.snapshot(one).manifestListLocation()) for one in unreferenced if one not in readable]
+        files |= {path_of(uri): uri for uri in lists}
+        expiry = table.expireSnapshots().cleanExpiredFiles(not is_lost)
+        # By id and not by age: only then Iceberg looks at what every branch and tag can reach. By age it walks the
+        # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).
+        for snapshot_id in unreferenced:
+            expiry.expireSnapshotId(snapshot_id)
+        try:
+            expiry.commit()
+        except (Py4JJavaError, PySparkException):
+            # Iceberg tries again by itself on newer metadata, and breaks where another run has expired the same
+            # ones meanwhile ("arraySize cannot be negative", seen with Iceberg 1.12).
+            if snapshot_ids(load_existing_table(session, store, table_name)).issuperset(unreferenced):
+                raise
+            free_files()
+        if is_lost:
+            _delete_unneeded(session, store, table_name, files)
+        return True
 
     return commit_with_retries(free_files)
 
 
-def unreferenced_snapshots(table: Any, now_millis: int, *, but_of: str | None = None) -> list[int]:
-    """Iceberg snapshots at which no branch and no tag points, but for tags of replaced ones whose grace is over.
-
-    :param but_of: prefix of branches and tags that do not count.
-    """
-    referenced = set()
-    for name, reference in table.refs().items():
-        snapshot_id, max_age = int(reference.snapshotId()), reference.maxRefAgeMs()
-        age = now_millis - int(table.snapshot(snapshot_id).timestampMillis())
-        if (max_age is None or age <= int(max_age)) and not (but_of and name.startswith(but_of)):
-            referenced.add(snapshot_id)
-    return sorted(snapshot_ids(table) - referenced)
-
-
-def snapshot_ids(table: Any) -> set[int]:
-    """All Iceberg snapshots of a table."""
-    return {int(snapshot.snapshotId()) for snapshot in table.snapshots()}
+def _delete_unneeded(session: SparkSession, store: StoreSpec, table_name: str, files: Mapping[str, str]) -> None:
+    """Of ``files``, path → URI, those to which nothing in the table refers any more."""
+    table = load_existing_table(session, store, table_name)
+    needed = referred_files(session, table, readable_snapshots(session, store, table_name, table))
+    for path in files.keys() - needed.keys():
+        delete_file(session, files[path])

@@ -47,6 +47,9 @@ class ForgetResult:
 
     ``seen``: where such rows were, published or not; None where there were none. ``before``: what earlier ones found by
     the same column, whose keys nobody knows: an earlier one that was killed after its commit never told of it.
+
+    ``unread``: dates, kept inputs and replaced states that the store has lost and may get back: what they hold is not
+    known, and files of others may be left until it is.
     """
 
     table: str
@@ -63,3 +66,4 @@ class ForgetResult:
     blank: int = 0
     seen: Forgetting | None = None
     before: tuple[Forgetting, ...] = ()
+    unread: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from warehouse.forgotten import (
     replaced_snapshots,
 )
 from warehouse.forgotten_keys import KEY, NUMBER, StoredKeys, read_keys, stored_keys
+from warehouse.held_files import Listing, listing_with_metadata, lost_lists, lost_parts
 from warehouse.iceberg_api import (
     MAIN,
     branch_head,
@@ -43,8 +45,10 @@ from warehouse.iceberg_api import (
 from warehouse.iceberg_tables import quoted, quoted_name
 from warehouse.jvm import jvm_of
 from warehouse.leftovers import LAST_REMOVAL, remove_leftovers, tries_with_leftovers
+from warehouse.lost_states import let_go_lost
 from warehouse.publish import RETIRED_PREFIX, data_files
 from warehouse.records import records_of
+from warehouse.referred_files import ListsLost
 from warehouse.run_spec import RUN_PREFIX
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
@@ -98,6 +102,8 @@ class Rewritten:
 def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
     """Remove the rows, note it in the records, free the memory.
 
+    What the store has lost for good is let go; what it has lost and may get back is passed by, and named in the result.
+
     :raises NoKeys: the file has none.
     :raises KeysNotText: it is not in UTF-8.
     :raises KeysOfAnotherType: some are not as values of the column are written.
@@ -107,22 +113,24 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     texts = read_keys(Path(job.keys_file), job.table)
     with store_errors(job.store.uri, job.table):
+        let_go_lost(session, job.store, job.table)
+        listing = listing_with_metadata(session, job.store, job.table)
         table = load_existing_table(session, job.store, job.table)
         under_way = tuple(sorted(name for name in reference_names(table) if name.startswith(RUN_PREFIX)))
         keys = _keys(session, job, table, texts)
-        # What a killed one had written without a commit.
-        remove_leftovers(session, job.store, job.table, lambda name: True, prefix=OWN_PREFIX)
-        work = _Forgetting(session, job, keys, at)
+        with suppress(ListsLost):  # what a killed one had written without a commit; it had no such rows
+            remove_leftovers(session, job.store, job.table, lambda name: True, prefix=OWN_PREFIX)
+        work = _Forgetting(session, job, keys, at, listing)
         try:
             result = commit_with_retries(work.try_once)
         except BaseException:
             work.delete_written(table)
             raise
         _free(session, job)
-        records = records_of(load_existing_table(session, job.store, job.table))
-        for record in {one.iceberg_snapshot_id: one for one in records.values() if one.forgotten}.values():
-            verify_published(session, job.store, record)
-        left = tries_with_leftovers(session, load_existing_table(session, job.store, job.table))
+        _verify(session, job, listing)
+        left: tuple[str, ...] = ()
+        with suppress(ListsLost):  # then something is unread, and this has to be run again
+            left = tries_with_leftovers(session, job.store, job.table)
     seconds = round(time.monotonic() - started, 3)
     return replace(result, under_way=under_way, left=left, seconds=seconds)
 
@@ -138,11 +146,13 @@ def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: frozenset[st
 class _Forgetting:
     """What was found and written so far: a commit that meets another writer begins again with it."""
 
-    def __init__(self, session: SparkSession, job: ForgetJob, keys: StoredKeys, at: str) -> None:
+    def __init__(self, session: SparkSession, job: ForgetJob, keys: StoredKeys, at: str, listing: Listing) -> None:
         self.session = session
         self.job = job
         self.keys = keys
         self.at = at
+        self.listing = listing
+        self.unread: set[str] = set()
         self.found: dict[Files, int] = {}
         self.matched: set[int] = set()
         self.written: dict[Files, Rewritten] = {}
@@ -162,8 +172,9 @@ class _Forgetting:
         for name in reference_names(table):
             references.setdefault(int(branch_head(table, name) or 0), []).append(name)
         affected: dict[int, list[Unit]] = {}
-        for head in references:
-            units = _units(self.session, table, head, is_interval=is_interval)
+        self.unread.clear()
+        for head, names in references.items():
+            units = self._held(table, head, names, is_interval=is_interval)
             self._count(table, head, units)
             if found := [unit for unit in units if self.found[unit.key]]:
                 affected[head] = found
@@ -192,6 +203,7 @@ class _Forgetting:
             blank=self.keys.blank,
             seen=seen,
             before=tuple(one for one in forgettings(properties).done if one.column == self.job.column),
+            unread=tuple(sorted(self.unread)),
         )
 
     def delete_written(self, table: Any) -> None:
@@ -199,6 +211,18 @@ class _Forgetting:
         for one in self.written.values():
             for file in one.files:
                 table.io().deleteFile(str(file.location()))
+
+    def _held(self, table: Any, head: int, names: list[str], *, is_interval: bool) -> list[Unit]:
+        """The parts of a snapshot that the store has not lost. What may come back with its worker is noted."""
+        lost = lost_parts(self.session, table, self.listing, head)
+        # Of a run under way it is told anyway; a whole state on main has a name of its own.
+        known = [name for name in names if not name.startswith(RUN_PREFIX) and (is_interval or name != MAIN)]
+        for label in lost:
+            self.unread.update(label if label and name == MAIN else f"{name} {label}".rstrip() for name in known)
+        if "" in lost:
+            return []
+        units = _units(self.session, table, head, is_interval=is_interval)
+        return [unit for unit in units if unit.label not in lost]
 
     def _rows(self, table: Any, head: int) -> DataFrame | None:
         """All rows of an Iceberg snapshot; None where its schema does not have the column of the keys."""
@@ -336,6 +360,18 @@ def _published(table: Any, rewritten: dict[int, list[Unit]]) -> Iterator[tuple[S
         for unit in rewritten.get(head or 0, ()):
             if unit.label == (record.as_of if is_interval else None):
                 yield record, unit
+
+
+def _verify(session: SparkSession, job: ForgetJob, listing: Listing) -> None:
+    """See that what this one has written, or one before that was killed, is in memory only.
+
+    :raises JobError: it is not.
+    """
+    table = load_existing_table(session, job.store, job.table)
+    for record in {one.iceberg_snapshot_id: one for one in records_of(table).values() if one.forgotten}.values():
+        snapshot = table.snapshot(record.iceberg_snapshot_id or 0)
+        if snapshot is not None and not lost_lists(table, listing, int(snapshot.snapshotId())):
+            verify_published(session, job.store, record)
 
 
 def _free(session: SparkSession, job: ForgetJob) -> None:

@@ -83,6 +83,11 @@ class Listing:
     held: Mapping[str, bool]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is lost."""
+        return all(self.held.values())
+
+    @property
     def newest_metadata(self) -> str | None:
         """Path of the table's metadata; None where nothing is listed."""
         return newest_metadata(self.held)
@@ -125,13 +130,9 @@ def ensure_files_held(
     :param as_of: the labels of the read; of a table without them, what the snapshot is of.
     :raises FilesLost: some are lost.
     """
-    if all(listing.held.values()):
+    if listing.is_whole:
         return
-    snapshot = table.snapshot(snapshot_id)
-    # One after the other, for each can only be read where the one before it is there.
-    lost = listing.lost([str(snapshot.manifestListLocation())])
-    lost = lost or listing.lost(str(manifest.path()) for manifest in snapshot.allManifests(table.io()))
-    if lost:
+    if lost := lost_lists(table, listing, snapshot_id):
         raise FilesLost(name, store.uri, as_of, len(lost))
     files = dict(_files(session, table, snapshot_id, as_of))
     if lost := listing.lost(files):
@@ -139,14 +140,33 @@ def ensure_files_held(
         raise FilesLost(name, store.uri, tuple(labels) or as_of, len(lost))
 
 
+def lost_lists(table: Any, listing: Listing, snapshot_id: int) -> list[str]:
+    """What is lost of the files that list those of an Iceberg snapshot: its manifest list, or its manifests."""
+    snapshot = table.snapshot(snapshot_id)
+    # One after the other, for each can only be read where the one before it is there.
+    lost = listing.lost([str(snapshot.manifestListLocation())])
+    return lost or listing.lost(str(manifest.path()) for manifest in snapshot.allManifests(table.io()))
+
+
+def lost_parts(session: SparkSession, table: Any, listing: Listing, snapshot_id: int) -> set[str]:
+    """Labels of which an Iceberg snapshot has lost files; ``""`` where it is all of it: it has none, or what lists its
+    files is lost."""
+    if listing.is_whole:
+        return set()
+    if lost_lists(table, listing, snapshot_id):
+        return {""}
+    files = dict(_files(session, table, snapshot_id, None))
+    return {files[uri] or "" for uri in listing.lost(files)}
+
+
 def _files(
-    session: SparkSession, table: Any, snapshot_id: int, as_of: tuple[str, ...]
+    session: SparkSession, table: Any, snapshot_id: int, as_of: tuple[str, ...] | None
 ) -> Iterator[tuple[str, str | None]]:
-    """Path and label of every file of a snapshot, of those labels where it has any."""
+    """URI and label of every file of a snapshot, of those labels where it has any; of all without."""
     jvm = jvm_of(session)
     scan = table.newScan().useSnapshot(snapshot_id)
     labelled = table.schema().findField(AS_OF_COLUMN) is not None
-    if labelled:
+    if labelled and as_of is not None:
         labels = jvm.java.util.ArrayList()
         for one in as_of:
             labels.add(one)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from py4j.protocol import Py4JJavaError
 
 from warehouse.jvm import java_array, jvm_of
+from warehouse.metadata_files import MAIN as MAIN
 from warehouse.store_failures import TableNotInStore
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from warehouse.store_spec import StoreSpec
 
 Outcome = TypeVar("Outcome")
-
-MAIN = "main"
-"""Iceberg's name of the branch that a table shows by default."""
 
 COMMIT_ATTEMPTS = 30
 """Enough for dozens of concurrent dates: a commit on Alluxio takes about 0.4 s, and one contender always wins."""

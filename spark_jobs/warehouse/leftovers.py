@@ -14,16 +14,15 @@ lives on all the same, it must fail and never publish what is gone. Hence the or
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from warehouse.branch_schema import data_folder
 from warehouse.expiry import free_unreferenced
 from warehouse.iceberg_api import commit_with_retries, load_existing_table, load_table, reference_names
-from warehouse.jvm import jvm_of
+from warehouse.referred_files import metadata_folder, path_of, readable_snapshots, referred_files
 from warehouse.run_spec import RUN_PREFIX
 from warehouse.store_files import StoredFile, delete_file, delete_folder, files_below, folders_in, modified_millis
 from warehouse.store_spec import StoreSpec
@@ -71,6 +70,7 @@ def remove_leftovers(
     :param ownerless: also data files of no try; see :func:`ownerless_files`.
     :param prefix: of the names of tries, and of their folders; another one than that of runs is for other writers,
         which must heed :data:`LAST_REMOVAL`.
+    :raises ListsLost: the store has lost what says which files are needed; then nothing is removed.
     """
 
     def is_dead_try(name: str) -> bool:
@@ -89,14 +89,15 @@ def remove_leftovers(
         listed |= files_below(session, f"{data}/{folder}")
     if ownerless:
         listed |= ownerless_files(session, table)
-    if not dead_branches and listed.keys() <= referred_files(session, table):
+    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
+    if not dead_branches and listed.keys() <= referred.keys():
         removed = Removed()
     else:
         branches = commit_with_retries(
             lambda: _end_branches(load_existing_table(session, store, table_name), is_dead_try)
         )
         free_unreferenced(session, store, table_name)
-        removed = replace(_delete(session, load_existing_table(session, store, table_name), listed), branches=branches)
+        removed = replace(_delete(session, store, table_name, listed), branches=branches)
         print(
             f"{table_name}: removed what killed tries left: {len(branches)} run branch(es), {removed.files} file(s), "
             f"{removed.bytes:,} bytes",
@@ -122,13 +123,18 @@ def ownerless_files(session: SparkSession, table: Any) -> dict[str, StoredFile]:
     }
 
 
-def tries_with_leftovers(session: SparkSession, table: Any) -> tuple[str, ...]:
-    """Tries, dead ones and those that are writing, that have data files to which a loaded table does not refer."""
-    data, referred = data_folder(table), referred_files(session, table)
+def tries_with_leftovers(session: SparkSession, store: StoreSpec, table_name: str) -> tuple[str, ...]:
+    """Tries, dead ones and those that are writing, that have data files to which the table does not refer.
+
+    :raises ListsLost: the store has lost what says so.
+    """
+    table = load_existing_table(session, store, table_name)
+    data = data_folder(table)
+    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
     return tuple(
         folder
         for folder in folders_in(session, data)
-        if folder.startswith(RUN_PREFIX) and files_below(session, f"{data}/{folder}").keys() - referred
+        if folder.startswith(RUN_PREFIX) and files_below(session, f"{data}/{folder}").keys() - referred.keys()
     )
 
 
@@ -149,11 +155,12 @@ def _dead_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
     return tuple(sorted(name for name in reference_names(table) if is_dead(name)))
 
 
-def _delete(session: SparkSession, table: Any, listed: dict[str, StoredFile]) -> Removed:
+def _delete(session: SparkSession, store: StoreSpec, table_name: str, listed: dict[str, StoredFile]) -> Removed:
+    table = load_existing_table(session, store, table_name)
     # By the store's own clock, whatever that of this machine says.
     settled = modified_millis(session, str(table.operations().current().metadataFileLocation())) - SETTLED_MILLIS
     metadata = f"{path_of(metadata_folder(table))}/"
-    referred = referred_files(session, table)
+    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
     dead = [
         file
         for path, file in listed.items()
@@ -162,40 +169,3 @@ def _delete(session: SparkSession, table: Any, listed: dict[str, StoredFile]) ->
     for file in dead:
         delete_file(session, file.uri)  # unless Iceberg has, with the branch
     return Removed(files=len(dead), bytes=sum(file.bytes for file in dead))
-
-
-def referred_files(session: SparkSession, table: Any, snapshot_ids: set[int] | None = None) -> set[str]:
-    """Paths of all files that a loaded table's metadata refer to; or only by the given Iceberg snapshots."""
-    return {path_of(uri) for uri in _referred(session, table, snapshot_ids)}
-
-
-def _referred(session: SparkSession, table: Any, snapshot_ids: set[int] | None) -> Iterator[str]:
-    metadata, file_io = table.operations().current(), table.io()
-    yield str(metadata.metadataFileLocation())
-    for entry in metadata.previousFiles():
-        yield str(entry.file())
-    yield f"{metadata_folder(table)}/version-hint.text"
-    manifests: dict[str, Any] = {}
-    for snapshot in table.snapshots():
-        if snapshot_ids is None or int(snapshot.snapshotId()) in snapshot_ids:
-            yield str(snapshot.manifestListLocation())
-            manifests |= {str(manifest.path()): manifest for manifest in snapshot.allManifests(file_io)}
-    for path, manifest in manifests.items():
-        yield path
-        paths = jvm_of(session).org.apache.iceberg.ManifestFiles.readPaths(manifest, file_io, table.specs())
-        try:
-            iterator = paths.iterator()  # py4j makes no Python iterable of Iceberg's own kind.
-            while iterator.hasNext():
-                yield str(iterator.next())
-        finally:
-            paths.close()
-
-
-def metadata_folder(table: Any) -> str:
-    """URI of the folder with the metadata of a loaded table."""
-    return f"{table.location()}/metadata"
-
-
-def path_of(uri: str) -> str:
-    """Path of a URI of the store: Iceberg and Hadoop write the same one in several ways."""
-    return urlsplit(uri).path

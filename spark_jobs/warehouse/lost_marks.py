@@ -35,15 +35,33 @@ class LostMark:
 
 
 @dataclass(frozen=True)
+class LostPart:
+    """What is lost of an Iceberg snapshot at which branches or tags stand (``names``; no run branches).
+
+    ``as_of``: the label whose files are lost; empty where it is all of it, which it is of a whole state, and where what
+    lists the files is lost. ``noticed_at``: ISO 8601 in UTC. ``gone``: no worker brings it back any more, so that jobs
+    take it out of the table (see ``warehouse.lost_states``).
+    """
+
+    iceberg_snapshot_id: int
+    as_of: str
+    names: tuple[str, ...]
+    noticed_at: str
+    gone: bool = False
+
+
+@dataclass(frozen=True)
 class LostMarks:
     """All marks of a table, the oldest date first.
 
     ``unreadable_since``: when the table's own metadata were first found to be lost; empty while they are there.
+    ``parts``: what the published dates, the inputs that trainings keep and the replaced states have lost.
     """
 
     table: str
     marks: tuple[LostMark, ...]
     unreadable_since: str = ""
+    parts: tuple[LostPart, ...] = ()
     version: int = SPEC_VERSION
 
     def still_lost(self, records: Iterable[SnapshotRecord]) -> tuple[LostMark, ...]:

@@ -1,9 +1,12 @@
-"""Iceberg's metadata files, as a catalog of folders (``HadoopCatalog``) names them."""
+"""Names of Iceberg's own, and of its metadata files in a catalog of folders (``HadoopCatalog``)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+MAIN = "main"
+"""Name of the branch that a table shows by default."""
 
 _METADATA = re.compile(r"/metadata/v(\d+)\.metadata\.json$")
 

@@ -16,10 +16,10 @@ from pyspark.sql import functions as sf
 
 from warehouse.coverage import MissingIntervals, NoSuchSnapshot, meant
 from warehouse.failures import PermanentError
-from warehouse.forgotten import replaced_by
 from warehouse.held_files import Listing, MetadataLost, ensure_files_held, listing_with_metadata, read_marks
 from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table, load_table, properties_of
 from warehouse.iceberg_tables import quoted
+from warehouse.lost_inputs import stands_for
 from warehouse.lost_marks import LostMark, lost
 from warehouse.records import records_of
 from warehouse.snapshot_record import SnapshotRecord
@@ -233,19 +233,20 @@ def read_again(session: SparkSession, store: StoreSpec | str, read: InputRead, *
 
     :param trained_at: when it read them, ISO 8601 in UTC, as its ``inputs.json`` says.
     :raises InputExpired: they are no longer kept.
-    :raises MetadataLost, FilesLost: they are lost.
+    :raises InputLost: they are lost for good.
+    :raises MetadataLost, FilesLost: they are lost, and may come back with a worker of the store.
     """
     store = _store(store)
     with store_errors(store.uri, read.table):
         listing = listing_with_metadata(session, store, read.table)
         loaded = load_existing_table(session, store, read.table)
-        snapshot_id = replaced_by(properties_of(loaded), read.iceberg_snapshot_id)
+        snapshot_id, forgotten = stands_for(properties_of(loaded), read.table, read.iceberg_snapshot_id, read.as_of)
         if loaded.snapshot(snapshot_id) is None:
             records = records_of(loaded)
             anew = (label for label in read.as_of if label in records and records[label].published_at > trained_at)
             raise InputExpired(read.table, read.iceberg_snapshot_id, tuple(anew))
         ensure_files_held(session, store, loaded, listing, name=read.table, snapshot_id=snapshot_id, as_of=read.as_of)
-    if snapshot_id != read.iceberg_snapshot_id:
+    if forgotten:
         message = f"table {read.table}: rows of what was read were forgotten since; all others are as they were"
         warnings.warn(message, ForgottenRows, stacklevel=2)
     _warn(read.table, read.late, above=1)

@@ -17,11 +17,21 @@ from pyspark.errors import PySparkException
 from warehouse.branch_schema import data_folder
 from warehouse.clean_spec import CleanJob, CleanResult, Kind, Left, Unreadable
 from warehouse.ended_runs import unpublished_captures
-from warehouse.expiry import free_unreferenced, snapshot_ids, unreferenced_snapshots
+from warehouse.expiry import free_unreferenced
 from warehouse.failures import JobError
-from warehouse.held_files import listing_with_metadata
-from warehouse.iceberg_api import load_table, reference_names
-from warehouse.leftovers import metadata_folder, ownerless_files, path_of, referred_files, remove_leftovers
+from warehouse.held_files import Listing, listing_with_metadata, lost_lists
+from warehouse.iceberg_api import branch_head, load_table, reference_names
+from warehouse.leftovers import ownerless_files, remove_leftovers
+from warehouse.lost_marks import few
+from warehouse.lost_states import let_go_lost, lost_for_good
+from warehouse.referred_files import (
+    metadata_folder,
+    path_of,
+    readable_snapshots,
+    referred_files,
+    snapshot_ids,
+    unreferenced_snapshots,
+)
 from warehouse.run_spec import RUN_PREFIX
 from warehouse.spec_json import SpecError
 from warehouse.store_failures import StoreUnreachable
@@ -46,6 +56,7 @@ def clean_store(session: SparkSession, job: CleanJob) -> CleanResult:
         with store_errors(job.store.uri, removal.table):
             before = _table_files(session, job.store, removal.table)
             named = removal.tries.__contains__
+            let_go_lost(session, job.store, removal.table)
             remove_leftovers(session, job.store, removal.table, named, ownerless=removal.ownerless)
             free_unreferenced(session, job.store, removal.table)
             after = _table_files(session, job.store, removal.table)
@@ -74,9 +85,23 @@ def _table_files(session: SparkSession, store: StoreSpec, table: str) -> dict[st
 def _left_in(session: SparkSession, store: StoreSpec, name: str, is_capture: Callable[[Any, str], bool]) -> list[Left]:
     """:raises JobError, SpecError, Py4JJavaError: the table cannot be read."""
     with store_errors(store.uri, name):
-        listing_with_metadata(session, store, name)  # knows at once that they are lost, which a read has to wait for
+        # Knows at once what is lost, for which a read has to wait.
+        listing = listing_with_metadata(session, store, name)
         table = load_table(session, store.identifier(name))
-        return [] if table is None else list(_found_in(session, store, name, table, is_capture))
+        if table is None:
+            return []
+        left = list(_lost_in(session, store, name, table, listing))
+        # While what lists files is lost nobody can tell which ones are needed.
+        if not left or not any(lost_lists(table, listing, one) for one in snapshot_ids(table)):
+            left += _found_in(session, store, name, table, is_capture)
+        return left
+
+
+def _lost_in(session: SparkSession, store: StoreSpec, name: str, table: Any, listing: Listing) -> Iterator[Left]:
+    """What is lost for good: the next run of the table, or a removal, lets it go."""
+    if gone := lost_for_good(session, store, name, table, listing):
+        names = {one for head in gone for one in reference_names(table) if branch_head(table, one) == head}
+        yield _left(store, name, int(time.time() * 1000), "lost", {}, name=few(sorted(names)))
 
 
 def _found_in(
@@ -87,10 +112,11 @@ def _found_in(
     data, all_files = data_folder(table), files_below(session, str(table.location()))
     branches = {reference for reference in reference_names(table) if reference.startswith(RUN_PREFIX)}
     folders = {folder for folder in folders_in(session, data) if folder.startswith(RUN_PREFIX)}
-    snapshots, unreferenced = snapshot_ids(table), set(unreferenced_snapshots(table, now))
+    snapshots = readable_snapshots(session, store, name, table)
+    unreferenced = set(unreferenced_snapshots(table, now))
     # What is reachable without the run branches.
     published = referred_files(session, table, snapshots - set(unreferenced_snapshots(table, now, but_of=RUN_PREFIX)))
-    referred = referred_files(session, table)
+    referred = referred_files(session, table, snapshots)
     for one in sorted(branches | folders):
         held = _below(all_files, f"{data}/{one}")
         useless = {path: file for path, file in held.items() if path not in published}
@@ -102,7 +128,7 @@ def _found_in(
     if ownerless:
         yield left("ownerless", ownerless)
     if unreferenced:
-        replaced = referred - referred_files(session, table, snapshots - unreferenced)
+        replaced = referred.keys() - referred_files(session, table, snapshots - unreferenced).keys()
         yield left("replaced", {path: all_files[path] for path in replaced & all_files.keys()})
 
 

@@ -14,10 +14,12 @@ from py4j.protocol import Py4JJavaError
 
 from warehouse.copies import ensure_copies
 from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
+from warehouse.held_files import Listing, lost_lists
 from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table
 from warehouse.records import records_of
+from warehouse.referred_files import metadata_folder
 from warehouse.spec_json import to_json
-from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
+from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places, held_below
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -91,7 +93,10 @@ def verify_current(session: SparkSession, store: StoreSpec, table_name: str) -> 
     table = load_existing_table(session, store, table_name)
     newest = max(records_of(table).values(), key=lambda record: record.start, default=None)
     head = branch_head(table, MAIN)
-    if newest is not None and head is not None:
+    if newest is None or head is None:
+        return
+    # What was lost long before is for the monitor to tell, and asking for it takes as long as the client tries.
+    if not lost_lists(table, Listing(held_below(session, store, metadata_folder(table))), head):
         _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head)
 
 

@@ -23,3 +23,14 @@ class RecordingNotifier(BaseNotifier):
         if self.broken:
             raise ConnectionError("token abc at chat.example")
         self.told.append(self.message)
+
+
+class SecondNotifier(RecordingNotifier):
+    """Another, whose service may be down for a while."""
+
+    told: ClassVar[list[str]] = []
+    works: ClassVar[bool] = True
+
+    def notify(self, context: Any) -> None:
+        self.broken = not self.works
+        super().notify(context)

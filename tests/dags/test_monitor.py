@@ -18,17 +18,20 @@ import pendulum
 import pytest
 from airflow.sdk import Variable
 from logical_warehouse.dag_builder import build_dags
-from logical_warehouse.operators import asset_events
-from logical_warehouse.operators.monitor import TOLD_VARIABLE, CompareOperator
+from logical_warehouse.losses import Held, HeldPart
+from logical_warehouse.operators import asset_events, monitor
+from logical_warehouse.operators.monitor import MOST_LOOKS, CompareOperator
+from logical_warehouse.operators.telling import TOLD_VARIABLE
 from logical_warehouse.pools import POOLS_VARIABLE
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.store_health import StoreHealth
-from warehouse.lost_marks import LostMark, LostMarks
+from warehouse.failures import RetryableError
+from warehouse.lost_marks import LostMark, LostMarks, LostPart
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.spec_json import from_json, to_json
 from warehouse.store_failures import FileIncomplete
 
-from tests.dags.recording_notifier import RecordingNotifier
+from tests.dags.recording_notifier import RecordingNotifier, SecondNotifier
 from tests.unit.records import snapshot_record
 
 MANIFEST = """\
@@ -74,8 +77,12 @@ class Instance:
 
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
+        self.looks = 1
 
-    def get_dr_count(self, *, dag_id: str, run_ids: list[str], states: list[str] | None) -> int:
+    def get_dr_count(self, *, dag_id: str, run_ids: list[str] | None = None, states: list[str] | None = None) -> int:
+        if run_ids is None:
+            assert (dag_id, states) == (self.dag_id, ["running"])
+            return self.looks
         return sum(1 for one in run_ids if one in self.runs and (states is None or self.runs[one] in states))
 
     def get_dag(self, dag_id: str) -> Any:
@@ -131,8 +138,16 @@ class World:
         context: Any = {"ti": self.instance, "inlet_events": inlet_events}
         return compare.execute(context)
 
+    def told(self) -> set[str]:
+        """Keys of the problems of which anybody was told."""
+        return {key for keys in json.loads(self.variables[TOLD_VARIABLE]).values() for key in keys}
+
     def marks(self, table: str) -> dict[str, str]:
         return {one.as_of: one.remedy for one in self._marks(table)}
+
+    def parts(self, table: str) -> list[LostPart]:
+        path = self.store / "_lost" / "snapshots" / f"{table}.json"
+        return list(from_json(LostMarks, path.read_text()).parts) if path.exists() else []
 
     def under_way(self, table: str) -> bool:
         return all(one.under_way for one in self._marks(table))
@@ -245,7 +260,7 @@ def test_nothing_is_started_or_told_twice_and_marks_go_when_the_loss_is_mended(w
 
     world.hold("cards", *DAYS)
     assert world.compare() == []
-    assert (world.marks("cards"), world.variables[TOLD_VARIABLE]) == ({}, "[]")
+    assert (world.marks("cards"), world.told()) == ({}, set())
 
 
 def test_a_table_of_which_only_names_are_left_is_removed_and_captured_again(
@@ -328,7 +343,7 @@ def test_a_late_snapshot_is_told_of_once_and_again_when_the_next_is_late(world: 
     world.hold("accounts", *DAYS)
     with at(pendulum.datetime(2013, 6, 4, 3, tz="UTC")):
         world.compare()
-    assert world.variables[TOLD_VARIABLE] == "[]"
+    assert world.told() == set()
     with at(pendulum.datetime(2013, 6, 5, 3, tz="UTC")):
         world.compare()
     assert "as of 2013-06-04 is late" in RecordingNotifier.told[1] and len(RecordingNotifier.told) == 2
@@ -357,8 +372,9 @@ def test_without_its_pool_the_repairs_would_wait_for_ever(world: World) -> None:
     # Readers are not told to wait for what does not come.
     assert world.marks("cards") == {DAYS[0]: f"no run of snapshot_cards can be started: {no_pool}"}
     assert not world.under_way("cards")
-    (told,) = RecordingNotifier.told
-    assert told.endswith(no_pool)
+    failed, lost = RecordingNotifier.told
+    assert failed == f"warehouse_monitor.compare has failed in run manual__1: {no_pool}"
+    assert lost.startswith("table cards as of 2013-06-01 is lost") and lost.endswith(no_pool)
 
     world.variables[POOLS_VARIABLE] = '{"warehouse-repair": 3}'
     (run,) = world.compare()
@@ -395,3 +411,96 @@ def test_a_mark_that_is_not_whole_is_written_again(world: World, monkeypatch: py
     monkeypatch.setattr(LocalFiles, "read", read_complete)
     assert len(world.compare()) == 1
     assert list(world.marks("cards")) == [DAYS[2]]
+
+
+def test_a_store_that_is_away_is_told_of_once_while_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish("cards", *DAYS)
+    world.hold("cards", *DAYS[1:])
+    world.compare()
+    assert len(RecordingNotifier.told) == 1
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            for free in (1, 2):
+
+                def away(self: object, free: int = free) -> None:
+                    raise RetryableError(f"Alluxio is away, {free} MiB are free")
+
+                patch.setattr(CompareOperator, "_ask_store", away)
+                with pytest.raises(Exception, match=f"Alluxio is away, {free} MiB"):
+                    world.compare()
+        world.compare()
+    assert [told.split(" ")[0] for told in RecordingNotifier.told] == ["table", *["warehouse_monitor.compare"] * 2]
+
+
+def test_who_was_not_reached_is_told_at_the_next_look_and_the_others_are_not(world: World, tmp_path: Path) -> None:
+    second = ", {{notifier: tests.dags.recording_notifier.SecondNotifier}}]"
+    world.plan(tmp_path, MANIFEST.replace("RecordingNotifier}}]", "RecordingNotifier}}" + second))
+    world.publish("cards", *DAYS)
+    world.hold("cards", *DAYS[1:])
+    SecondNotifier.works = False
+    world.compare()
+    SecondNotifier.works = True
+    for _ in range(2):
+        world.compare()
+    assert len(RecordingNotifier.told) == len(SecondNotifier.told) == 1
+
+
+def test_while_many_repairs_wait_the_next_look_asks_for_no_more(world: World) -> None:
+    world.publish("cards", *DAYS)
+    world.hold("cards", *DAYS[:2])
+    world.instance.looks = MOST_LOOKS + 1
+    assert world.compare() == [] and world.under_way("cards")
+    world.instance.looks = MOST_LOOKS
+    assert len(world.compare()) == 1
+
+
+MORNING = pendulum.datetime(2013, 6, 5, 8, tz="UTC")
+PARTS = (HeldPart(7, "2013-06-01", ("main",)), HeldPart(5, "2013-06-01", ("keep_churn_2013-06-01",)))
+
+
+def test_what_is_lost_is_gone_when_no_worker_can_bring_it_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish("cards", *DAYS)
+    found = Held({day: f"{day}T00:00:00Z" for day in DAYS[1:]}, {DAYS[0]: f"{DAYS[0]}T00:00:00Z"}, parts=PARTS)
+    monkeypatch.setattr(monitor, "held_in", lambda files, folder, table: found if table == "cards" else Held())
+    for minutes, gone in ((0, False), (59, False), (61, True)):
+        with at(MORNING.add(minutes=minutes)):
+            world.compare()
+        assert world.parts("cards") == [
+            LostPart(part.iceberg_snapshot_id, part.as_of, part.names, "2013-06-05T08:00:00Z", gone) for part in PARTS
+        ]
+    kept = "the rows as of 2013-06-01 of the input that a training keeps as keep_churn_2013-06-01 (Iceberg snapshot 5)"
+    assert [told for told in RecordingNotifier.told if kept in told] == [RecordingNotifier.told[1]]
+
+    health = StoreHealth(1 << 20, 1 << 20, workers=1, lost_workers=1, up_seconds=90_000)
+    monkeypatch.setattr(CompareOperator, "_ask_store", lambda self: health)
+    with at(MORNING.add(hours=3)):
+        world.compare()
+    assert not any(part.gone for part in world.parts("cards")), "a worker is away, which may have it"
+
+
+def test_a_loss_that_a_second_look_does_not_find_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing in pages misses what moves to another page meanwhile."""
+    world.publish("cards", *DAYS)
+    starts = {day: f"{day}T00:00:00Z" for day in DAYS}
+    whole, broken = Held(starts), Held({}, starts, parts=PARTS)
+    looks = iter((broken, whole, whole, broken))
+    monkeypatch.setattr(monitor, "held_in", lambda files, folder, table: next(looks) if table == "cards" else Held())
+    assert world.compare() == [] and world.marks("cards") == {}
+    assert world.compare() == [] and world.parts("cards") == []
+
+
+def test_a_table_of_intervals_whose_main_is_lost_is_not_captured_before_it_can_be(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three runs would fail, and the monitor give up."""
+    world.publish("cards", *DAYS)
+    starts = {day: f"{day}T00:00:00Z" for day in DAYS}
+    lost = Held({}, starts, parts=(HeldPart(7, "", ("main",), lists=True),))
+    monkeypatch.setattr(monitor, "held_in", lambda files, folder, table: lost if table == "cards" else Held())
+    with at(MORNING):
+        assert world.compare() == []
+    remedy = world.marks("cards")[DAYS[0]]
+    assert "no run can write to it: a worker of Alluxio may come back and bring them; if none has by" in remedy
+    assert remedy.endswith(", the next run lets it go")
+    with at(MORNING.add(hours=2)):
+        assert len(world.compare()) == 3

@@ -48,15 +48,21 @@ def build(tmp_path: Path, more: str) -> tuple[Path, dict[str, Any]]:
 def test_a_task_that_failed_for_good_is_told_of(tmp_path: Path, told: list[str]) -> None:
     more = f"notify: [{{notifier: {RECORDING}, arguments: {{message: 'Look: {{{{ warehouse_problem }}}}'}}}}]\n"
     _, dags = build(tmp_path, more)
-    for dag_id, task_id in (
-        ("snapshot_accounts", "check"),
-        ("training_churn", "train"),
-        ("warehouse_monitor", "compare"),
-    ):
+    for dag_id, task_id in (("snapshot_accounts", "check"), ("training_churn", "train")):
         (callback,) = dags[dag_id].get_task(task_id).on_failure_callback
         callback(failed(AirflowFailException("source bank refuses user 'reader'")))
     sentence = "Look: snapshot_accounts.check has failed in run manual__1: source bank refuses user 'reader'"
-    assert told == [sentence] * 3
+    assert told == [sentence] * 2
+
+
+def test_the_monitor_tells_of_its_own_failures_itself(tmp_path: Path, told: list[str]) -> None:
+    _, dags = build(tmp_path, f"notify: [{{notifier: {RECORDING}}}]\n")
+    (callback,) = dags["warehouse_monitor"].get_task("compare").on_failure_callback
+    callback(failed(AirflowFailException("the store is away")))
+    assert told == []
+    callback(failed(ValueError("unforeseen")))
+    assert len(told) == 1
+    assert not dags["warehouse_monitor"].get_task("repair").on_failure_callback
 
 
 def test_without_notifiers_a_task_has_no_callback(tmp_path: Path) -> None:

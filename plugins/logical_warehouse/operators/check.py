@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import BaseOperator, Variable
+from warehouse.expire_spec import EndedByHand
 from warehouse.failures import PermanentError, RetryableError
 from warehouse.masks import MaskKey
 from warehouse.promises import needed, promise_of
@@ -125,9 +126,10 @@ class CheckOperator(BaseOperator):
         return ask_alluxio(store.uri, web, memory_only=store.memory_only, replication=store.replication)
 
     def _stored(self, table: str) -> StoredTable | None:
-        """What the store has of a table; nothing where it cannot be asked: that dooms no run."""
+        """What the store has of a table; None where it cannot be asked: that dooms no run."""
         try:
-            return read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
+            found = read_stored_table(store_files(self.plan.store), tables_path(self.plan.store), table)
+            return StoredTable(table, None, (), EndedByHand(())) if found is None else found
         except (PermanentError, RetryableError) as error:
             self.log.warning("%s: it is not compared with what is published: %s", table, error)
             return None
@@ -163,22 +165,25 @@ class CheckOperator(BaseOperator):
             estimated_rows=rows,
             estimated_bytes=size,
             store_bytes=expected.bytes,
-            earlier=tuple(
-                interval_spec(earlier)
-                for earlier in intervals_before(
-                    self.plan.schedule, interval.as_of, table.history.lookback, self.plan.start
-                )
-            ),
+            earlier=self._earlier(table, interval, stored),
             validate=table.validation,
             schema_policy=table.schema_policy,
             key_checks={connection: MaskKey(connection, secret).check for connection, secret in secrets.items()},
             access=None if table.access is None else table.access.spec,
         )
-        if stored is not None:
+        if stored is not None and stored.properties:
             # The job asks again: another run may publish first.
             origin = origin_of(spec, self.plan.source.name, self.plan.source.time_zone)
             ensure_same_table(table.name, stored.properties, origin, stored.records, interval)
         return spec
+
+    def _earlier(self, table: Table, interval: IntervalSpec, stored: StoredTable | None) -> tuple[IntervalSpec, ...]:
+        """Intervals to capture again: memory is asked for each, and what was never captured is not captured by that."""
+        start, lookback = self.plan.start, table.history.lookback
+        before = map(interval_spec, intervals_before(self.plan.schedule, interval.as_of, lookback, start))
+        if stored is None:
+            return tuple(before)
+        return tuple(one for one in before if stored.record_of(one.as_of) and one.start >= stored.retained_from)
 
     def _warn_of_unknown_tables(self) -> None:
         """Tell of what the manifest no longer has. It dooms no run, and neither does a store that cannot be listed."""

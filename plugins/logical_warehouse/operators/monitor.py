@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
-from warehouse.failures import PermanentError
-from warehouse.lost_marks import LostMark, LostMarks, marks_path
+from airflow.sdk.exceptions import AirflowException
+from warehouse.failures import PermanentError, RetryableError
+from warehouse.lost_marks import LostMark, LostMarks, LostPart, marks_path
+from warehouse.metadata_files import MAIN
 from warehouse.spec_json import to_json
+from warehouse.train_spec import KEPT_PREFIX
 
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
     Decision,
+    HeldPart,
     Publication,
     Published,
     Repair,
@@ -25,12 +28,14 @@ from logical_warehouse.losses import (
     lost,
     overdue,
     repairs,
+    sure,
 )
 from logical_warehouse.manifest.section import duration_text
-from logical_warehouse.notifying import tell
+from logical_warehouse.notifying import failure_sentence
 from logical_warehouse.operators.asset_events import read_published
 from logical_warehouse.operators.failing import airflow_failures
 from logical_warehouse.operators.runs import AirflowRuns
+from logical_warehouse.operators.telling import Problem, tell_once
 from logical_warehouse.plan import MonitorPlan, asset_uri
 from logical_warehouse.pools import POOLS_VARIABLE, ensure_pool
 from logical_warehouse.store_contents import held_in, read_marks, remove_unreadable
@@ -42,29 +47,64 @@ if TYPE_CHECKING:
 
 MOST_REPAIRS = 200
 """Runs that one look asks for; the next one asks for the rest."""
-TOLD_VARIABLE = "warehouse_told"
-"""Airflow variable: JSON list of the problems of which the notifiers were told, so that each is told of once."""
-MOST_MESSAGES = 5
-"""About the losses of one table at once."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that people are told of once. ``key``: what makes it the same problem the next time. ``table``: that
-    with many others of it a message tells of them together."""
-
-    key: str
-    sentence: str
-    table: str = ""
+MOST_LOOKS = 4
+"""Looks whose repairs may be under way at once. Airflow lets 16 runs of a DAG be active: one that looks is to be among
+them, however many repairs wait."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found of a table. ``before``: the marks of the look before; ``unreadable_since``: as in those."""
+    """What one look found of a table. ``before``: the marks of the look before; ``unreadable_since`` and ``parts``: as
+    in those. ``is_unwritable``: as of what the store holds."""
 
     before: LostMarks
     losses: tuple[Publication, ...]
     unreadable_since: str
+    parts: tuple[LostPart, ...] = ()
+    is_unwritable: bool = False
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """Whether what is lost may come back. ``limit``: how long a worker is waited for; ``now``: of this look.
+
+    Neither the listing nor the lost workers that Alluxio knows prove that memory is gone for good: it forgets workers
+    that are away, and knows none that has not come back since its master was started.
+    """
+
+    limit: timedelta
+    health: StoreHealth | None
+    now: pendulum.DateTime
+
+    @property
+    def away(self) -> int:
+        """Workers of which Alluxio knows that they are."""
+        return self.health.lost_workers if self.health is not None else 0
+
+    def is_over(self, since: str) -> bool:
+        """Whether what was lost at a look (ISO 8601 in UTC) and at all after it does not come back any more."""
+        return not self.away and self.now >= self._until(since)
+
+    def for_what_was_lost(self, since: str) -> str:
+        """Why it may come back, up to "if not"."""
+        if self.away:
+            return f"{self.away} worker(s) of Alluxio are away and may bring them back; if not"
+        return (
+            f"a worker of Alluxio may come back and bring them; if none has by {utc_text(self._until(since))} "
+            f"(monitor.wait_for_workers in the manifest is {duration_text(self.limit)})"
+        )
+
+    def part(self, one: HeldPart, before: LostMarks) -> LostPart:
+        """The mark of a part, first noticed now or before."""
+        known = ((part.iceberg_snapshot_id, part.as_of, part.noticed_at) for part in before.parts)
+        since = next((at for *part, at in known if part == [one.iceberg_snapshot_id, one.as_of]), utc_text(self.now))
+        return LostPart(one.iceberg_snapshot_id, one.as_of, one.names, since, self.is_over(since))
+
+    def _until(self, since: str) -> pendulum.DateTime:
+        until = pendulum.instance(datetime.fromisoformat(since)) + self.limit
+        if self.health is not None:
+            until = max(until, self.now - timedelta(seconds=self.health.up_seconds) + self.limit)
+        return until
 
 
 class CompareOperator(BaseOperator):
@@ -79,20 +119,34 @@ class CompareOperator(BaseOperator):
 
     @airflow_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
+        try:
+            return self._compare(context)
+        except (PermanentError, RetryableError) as error:
+            # A store that is away, say, is away at many looks.
+            tell_once(self.plan.notify, context, [_failure(context, error)], forget_others=False)
+            raise
+
+    def _compare(self, context: Context) -> list[dict[str, Any]]:
         now = pendulum.now("UTC")
         # The events first: what is published or ended between the two looks is then no loss.
         published = self._published(context)
         files = store_files(self.plan.store)
         health = self._ask_store()
-        looks, damaged = self._look(files, published, now)
-        unreadable = {table: why for table, look in looks.items() if (why := self._left(files, look, health, now))}
+        wait = _Waiting(self.plan.wait_for_workers, health, now)
+        looks, damaged = self._look(files, published, wait)
+        unreadable = {table: why for table, look in looks.items() if (why := self._left(files, look, wait))}
         losses = {table: look.losses for table, look in looks.items()}
         no_pool = self._no_pool()
         remedies, runs = self._remedies(losses, unreadable, AirflowRuns(context["ti"]), now, no_pool)
         self._mark(files, looks, unreadable, remedies, now)
-        self._tell(context, [*damaged, *_lost_problems(losses, remedies), *self._late_problems(published, now)])
-        if runs and no_pool is not None:
-            raise PermanentError(no_pool)
+        inputs = (problem for look in looks.values() for problem in _input_problems(look))
+        lost_problems = _lost_problems(losses, remedies)
+        late = self._late_problems(published, now)
+        failure = PermanentError(no_pool) if runs and no_pool is not None else None
+        failures = [_failure(context, failure)] if failure is not None else []
+        tell_once(self.plan.notify, context, [*failures, *damaged, *lost_problems, *inputs, *late])
+        if failure is not None:
+            raise failure
         self.log.info(
             "%d snapshot(s) published, %d lost, %d run(s) to bring them back",
             sum(len(one.newest) for one in published.values()),
@@ -127,7 +181,7 @@ class CompareOperator(BaseOperator):
         return found
 
     def _look(
-        self, files: StoreFiles, published: Mapping[str, Published], now: pendulum.DateTime
+        self, files: StoreFiles, published: Mapping[str, Published], wait: _Waiting
     ) -> tuple[dict[str, Look], list[Problem]]:
         """What each published table has lost; of those with damaged metadata nothing is known, and people are told."""
         store = self.plan.store
@@ -137,6 +191,10 @@ class CompareOperator(BaseOperator):
                 continue
             try:
                 held = held_in(files, tables_path(store), table.name)
+                losses = lost(published[table.name], held, table.retention)
+                if losses or held.parts or held.unreadable:
+                    held = sure(held, held_in(files, tables_path(store), table.name))
+                    losses = lost(published[table.name], held, table.retention)
             except FileNotFoundError:
                 # A run's commit removed what was listed; this look knows nothing of the table.
                 self.log.info("%s changes while it is looked at: the next look tells more", table.name)
@@ -145,39 +203,38 @@ class CompareOperator(BaseOperator):
                 damaged.append(_damaged(table.name, error))
                 continue
             before = read_marks(files, store, table.name)
-            since = (before.unreadable_since or utc_text(now)) if held.unreadable else ""
-            looks[table.name] = Look(before, lost(published[table.name], held, table.retention), since)
+            since = (before.unreadable_since or utc_text(wait.now)) if held.unreadable else ""
+            parts = tuple(wait.part(part, before) for part in held.parts)
+            looks[table.name] = Look(before, losses, since, parts, held.is_unwritable)
         return looks, damaged
 
-    def _left(self, files: StoreFiles, look: Look, health: StoreHealth | None, now: pendulum.DateTime) -> str:
-        """Remove what is left of a table whose metadata are lost; or why that is left where it is, until when.
+    def _left(self, files: StoreFiles, look: Look, wait: _Waiting) -> str:
+        """Remove what is left of a table whose metadata are lost; or why no run can write to it, and until when.
 
-        Neither the listing nor the lost workers that Alluxio knows prove that metadata are gone for good: it forgets
-        workers that are away, and knows none that has not come back since its master was started.
+        Of one whose kept inputs can still be read the run itself takes out what is lost, once it does not come back.
         """
+        table = look.before.table
+        if look.is_unwritable:
+            main = next(part for part in look.parts if MAIN in part.names)
+            return "" if main.gone else f"{wait.for_what_was_lost(main.noticed_at)}, the next run lets it go"
         if not look.unreadable_since:
             return ""
-        table, wait = look.before.table, self.plan.wait_for_workers
         by_hand = (
             f"`python -m logical_warehouse tables drop {table}` removes what is left, and the monitor then has it "
             "captured again"
         )
         if not self.plan.repair:
             return by_hand
-        if health is not None and health.lost_workers:
-            return f"{health.lost_workers} worker(s) of Alluxio are away and may bring them back; if not, {by_hand}"
-        removed_at = pendulum.instance(datetime.fromisoformat(look.unreadable_since)) + wait
-        if health is not None:
-            removed_at = max(removed_at, now - timedelta(seconds=health.up_seconds) + wait)
-        if now < removed_at:
-            return (
-                f"a worker of Alluxio may come back and bring them; if none has by {utc_text(removed_at)} "
-                f"(monitor.wait_for_workers in the manifest is {duration_text(wait)}), the monitor removes what is "
-                f"left and has it captured again; until then, {by_hand} at once"
-            )
-        remove_unreadable(files, tables_path(self.plan.store), table)
-        self.log.warning("table %s had lost its metadata; what was left of it was removed from the store", table)
-        return ""
+        if wait.is_over(look.unreadable_since):
+            remove_unreadable(files, tables_path(self.plan.store), table)
+            self.log.warning("table %s had lost its metadata; what was left of it was removed from the store", table)
+            return ""
+        if wait.away:
+            return f"{wait.for_what_was_lost(look.unreadable_since)}, {by_hand}"
+        return (
+            f"{wait.for_what_was_lost(look.unreadable_since)}, the monitor removes what is left and has it captured "
+            f"again; until then, {by_hand} at once"
+        )
 
     def _remedies(
         self,
@@ -195,10 +252,11 @@ class CompareOperator(BaseOperator):
             wanted += possible
             remedies |= {(table, one.as_of): Decision(one.reason) for one in hopeless for table in one.tables}
         starts: list[dict[str, Any]] = []
+        room = MOST_REPAIRS if runs.running(self.plan.dag_id) <= MOST_LOOKS else 0
         for repair in in_order(wanted, self.plan.training_inputs):
             decision = decide(repair, runs, enabled=self.plan.repair, no_pool=no_pool)
             remedies |= {(table, repair.as_of): decision for table in repair.tables}
-            if decision.run_id is not None and len(starts) < MOST_REPAIRS:
+            if decision.run_id is not None and len(starts) < room:
                 conf = {"as_of": repair.as_of}
                 starts.append({"trigger_dag_id": repair.dag_id, "trigger_run_id": decision.run_id, "conf": conf})
         return remedies, starts
@@ -235,6 +293,7 @@ class CompareOperator(BaseOperator):
                     for one in look.losses
                 ),
                 look.unreadable_since if table in unreadable else "",
+                look.parts,
             )
             if marks != look.before:
                 files.write(path_in(marks_path(store.uri, store.namespace, table)), to_json(marks).encode())
@@ -256,23 +315,17 @@ class CompareOperator(BaseOperator):
                 )
         return found
 
-    def _tell(self, context: Context, problems: list[Problem]) -> None:
-        told = set(json.loads(Variable.get(TOLD_VARIABLE, default="[]")))
-        still = {problem.key for problem in problems} & told
-        fresh = [problem for problem in problems if problem.key not in told]
-        for problem in fresh:
-            self.log.warning("%s", problem.sentence)
-        for message, of_message in _messages(fresh):
-            if tell(self.plan.notify, context, message):
-                still |= {problem.key for problem in of_message}
-        if still != told:
-            Variable.set(TOLD_VARIABLE, json.dumps(sorted(still)))
-
 
 def assets_of(plan: MonitorPlan) -> list[Asset]:
     """The assets of all tables, in the manifest's order."""
     tables = (table.name for group in plan.groups for table in group.tables)
     return [Asset(name=name, uri=asset_uri(plan.store, name)) for name in tables]
+
+
+def _failure(context: Context, error: Exception) -> Problem:
+    """That a look failed, whatever the numbers in its sentence are the next time."""
+    sentence = failure_sentence({**context, "exception": AirflowException(str(error))})
+    return Problem(f"look failed {type(error).__name__}", sentence)
 
 
 def _damaged(table: str, error: ValueError) -> Problem:
@@ -282,19 +335,6 @@ def _damaged(table: str, error: ValueError) -> Problem:
         f"remove the table (take it out of the manifest, `python -m logical_warehouse tables drop {table}`, put it "
         "back), and run its dates again",
     )
-
-
-def _messages(problems: Iterable[Problem]) -> Iterator[tuple[str, list[Problem]]]:
-    """One of each problem; but of a table that has lost many dates, as after a cold restart, one of all."""
-    of_table: dict[str, list[Problem]] = {}
-    for problem in problems:
-        of_table.setdefault(problem.table or problem.key, []).append(problem)
-    for found in of_table.values():
-        if len(found) <= MOST_MESSAGES:
-            yield from ((problem.sentence, [problem]) for problem in found)
-        else:
-            more = f"; and so are {len(found) - 1} more of its snapshots, each of which the log of this task names"
-            yield f"{found[0].sentence}{more}", found
 
 
 def _lost_problems(
@@ -310,3 +350,19 @@ def _lost_problems(
         for of_table in losses.values()
         for one in of_table
     ]
+
+
+def _input_problems(look: Look) -> Iterator[Problem]:
+    """Inputs that trainings keep and that cannot be read again as they were."""
+    table = look.before.table
+    for part in look.parts:
+        for name in part.names:
+            if name.startswith(KEPT_PREFIX):
+                what = f"the rows as of {part.as_of} of the input" if part.as_of else "the input"
+                yield Problem(
+                    f"lost input {table} {part.iceberg_snapshot_id} {part.as_of}",
+                    f"table {table}: {what} that a training keeps as {name} (Iceberg snapshot "
+                    f"{part.iceberg_snapshot_id}) is lost, the store no longer holds it in memory; no run brings it "
+                    "back, only the worker that had it",
+                    table,
+                )

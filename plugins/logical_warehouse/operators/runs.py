@@ -16,6 +16,10 @@ class AirflowRuns:
         """As :class:`logical_warehouse.losses.Runs`."""
         return bool(self.ti.get_dr_count(dag_id=dag_id, run_ids=run_ids, states=states))
 
+    def running(self, dag_id: str) -> int:
+        """How many runs of the DAG are."""
+        return int(self.ti.get_dr_count(dag_id=dag_id, states=["running"]))
+
     def paused(self, dag_id: str) -> bool:
         """As :class:`logical_warehouse.losses.Runs`."""
         return bool(self.ti.get_dag(dag_id).is_paused)
