@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+OWNER = "warehouse.owner"
+"""Of the summary of a whole state's Iceberg snapshot: name of the folder in which all of its data files are."""
+
+
 def kinds_of(session: SparkSession, schema: Any) -> dict[str, Kind]:
     """Kinds of the columns of an ``org.apache.iceberg.Schema`` by name, in its order; without the label."""
     converted = jvm_of(session).org.apache.iceberg.spark.SparkSchemaUtil.convert(schema)
@@ -157,7 +161,7 @@ def _put_state(session: SparkSession, transaction: Any, branch: str, files: list
     main = transaction.table().refs().get(MAIN)
     for name in (branch, MAIN):
         set_reference(session, transaction, name, None)
-    append = transaction.newFastAppend().toBranch(branch)
+    append = transaction.newFastAppend().toBranch(branch).set(OWNER, branch)
     for file in files:
         append.appendFile(file)
     append.commit()

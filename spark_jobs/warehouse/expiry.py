@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from warehouse.branch_schema import OWNER, data_folder
 from warehouse.expire_spec import ENDED_BY_HAND, EndedByHand, Ending, ExpireResult
 from warehouse.held_files import Listing, lost_lists
 from warehouse.iceberg_api import (
@@ -38,7 +39,7 @@ from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import from_json, to_json
 from warehouse.store_directory import held_below
-from warehouse.store_files import delete_file
+from warehouse.store_files import delete_file, files_below
 from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import verify_current
 from warehouse.table_origin import HISTORY
@@ -219,8 +220,11 @@ def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) 
         is_lost = not readable.issuperset(unreferenced)
         # Iceberg cannot tell the files of what is lost, and then deletes nothing at all.
         files = referred_files(session, table, readable) if is_lost else {}
-        lists = [str(table.snapshot(one).manifestListLocation()) for one in unreferenced if one not in readable]
-        files |= {path_of(uri): uri for uri in lists}
+        for snapshot in (table.snapshot(one) for one in unreferenced if one not in readable):
+            files |= {path_of(uri := str(snapshot.manifestListLocation())): uri}
+            if (owner := snapshot.summary().get(OWNER)) is not None:
+                written = files_below(session, f"{data_folder(table)}/{owner}")
+                files |= {path: file.uri for path, file in written.items()}
         expiry = table.expireSnapshots().cleanExpiredFiles(not is_lost)
         # By id and not by age: only then Iceberg looks at what every branch and tag can reach. By age it walks the
         # history of main, and the files of an ended date's tag stay for ever (seen with Iceberg 1.12).

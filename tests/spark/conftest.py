@@ -188,3 +188,23 @@ def runs(session: SparkSession, store: StoreSpec, database: PostgresDatabase) ->
 @pytest.fixture
 def tmpfs_runs(session: SparkSession, tmpfs_store: StoreSpec, database: PostgresDatabase) -> Runs:
     return Runs(session, tmpfs_store, database)
+
+
+@pytest.fixture(scope="session")
+def losing(scratch: Path) -> Iterator[Alluxio]:
+    """An Alluxio of its own, which loses what its tests take from it."""
+    servers = Alluxio(scratch / "losing", Ports.free(), ALLUXIO_MEMORY)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@pytest.fixture
+def losing_runs(losing: Alluxio, session: SparkSession, database: PostgresDatabase) -> Runs:
+    store = StoreSpec(losing.uri, catalog="losing", namespace=f"test{next(NAMESPACES)}", memory_only=MEMORY_ONLY)
+    for name, value in spark_conf(store, scratch_dir="").items():
+        if name.startswith("spark.sql.catalog.losing"):
+            session.conf.set(name, value)
+    return Runs(session, store, database)

@@ -22,8 +22,8 @@ from warehouse.clean_spec import CleanJob, Removal
 from warehouse.failures import PermanentError
 from warehouse.iceberg_api import load_existing_table
 from warehouse.job_answer import JobAnswer
-from warehouse.leftovers import referred_files
 from warehouse.promises import Promise, promise_of
+from warehouse.referred_files import referred_files, snapshot_ids
 from warehouse.run_spec import EndedRun, RunSpec
 from warehouse.snapshot_spec import SnapshotResult
 from warehouse.spec_json import from_json, to_json
@@ -127,7 +127,8 @@ def is_promised(runs: Runs, run: str) -> bool:
 def useless(runs: Runs, name: str = "events") -> set[str]:
     """Paths of files of a table that nothing refers to."""
     table = load_existing_table(runs.session, runs.store, name)
-    return files_below(runs.session, str(table.location())).keys() - referred_files(runs.session, table)
+    referred = referred_files(runs.session, table, snapshot_ids(table))
+    return files_below(runs.session, str(table.location())).keys() - referred.keys()
 
 
 @pytest.mark.parametrize("reader", ["auto", "jdbc"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,87 +13,21 @@ import pytest
 from logical_warehouse.losses import Held
 from logical_warehouse.store_contents import held_in, remove_unreadable
 from logical_warehouse.store_files import AlluxioFiles
-from pyspark.sql import SparkSession
 from warehouse.failures import PermanentError
 from warehouse.held_files import FilesLost, MetadataLost
 from warehouse.iceberg_api import load_existing_table
-from warehouse.jvm import jvm_of
-from warehouse.lost_marks import BeingRepaired, LostForGood, LostMark, LostMarks, marks_path
-from warehouse.publish import data_files
+from warehouse.lost_marks import BeingRepaired, LostForGood
 from warehouse.reading import read_again, read_as_of, read_input, read_latest
-from warehouse.snapshot_record import SnapshotRecord
-from warehouse.spark_conf import spark_conf
-from warehouse.spec_json import to_json
 from warehouse.store_failures import StoreDataLost, StoreUnreachable
-from warehouse.store_files import write_text
-from warehouse.store_spec import StoreSpec
 from warehouse.train_spec import InputSpec
 
 from local_stack.alluxio import Alluxio
-from local_stack.ports import Ports
-from tests.spark.conftest import ALLUXIO_MEMORY, MEMORY_ONLY
-from tests.spark.databases import PostgresDatabase
+from tests.spark.losses import blocks_of, blocks_of_files, kill_worker, lose, mark
 from tests.spark.runs import Runs
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03"]
 SECONDS = 3.0
 """Within which a reader learns of a loss of which Alluxio's master knows."""
-
-
-@pytest.fixture(scope="module")
-def losing(scratch: Path) -> Iterator[Alluxio]:
-    """An Alluxio of its own, which loses what its tests take from it."""
-    servers = Alluxio(scratch / "losing", Ports.free(), ALLUXIO_MEMORY)
-    try:
-        servers.start()
-        yield servers
-    finally:
-        servers.stop()
-
-
-@pytest.fixture
-def losing_runs(losing: Alluxio, session: SparkSession, database: PostgresDatabase, tmp_path: Path) -> Runs:
-    store = StoreSpec(losing.uri, catalog="losing", namespace=tmp_path.name, memory_only=MEMORY_ONLY)
-    for name, value in spark_conf(store, scratch_dir="").items():
-        if name.startswith("spark.sql.catalog.losing"):
-            session.conf.set(name, value)
-    return Runs(session, store, database)
-
-
-def kill_worker(servers: Alluxio) -> None:
-    servers.services["worker"].stop(stop_signal=signal.SIGKILL)
-
-
-def blocks_of(runs: Runs, as_of: str) -> list[str]:
-    """Names of the files in which the worker keeps the data of an interval."""
-    table = load_existing_table(runs.session, runs.store, "events")
-    files = data_files(runs.session, table, int(table.currentSnapshot().snapshotId()), as_of)
-    return blocks_of_files(runs, [str(file.location()) for file in files])
-
-
-def blocks_of_files(runs: Runs, uris: list[str]) -> list[str]:
-    java_path = jvm_of(runs.session).org.apache.hadoop.fs.Path
-    found = []
-    for path in map(java_path, uris):
-        status = path.getFileSystem(runs.session._jsc.hadoopConfiguration()).getFileStatus(path).getUriStatus()
-        found += [str(block) for block in status.getBlockIds()]
-    return found
-
-
-def lose(servers: Alluxio, blocks: list[str] | None) -> None:
-    """The worker dies, and what is started in its place finds all blocks but these, or none."""
-    kill_worker(servers)
-    lost = [path for path in servers.blocks().rglob("*") if path.is_file() and (blocks is None or path.name in blocks)]
-    assert lost
-    for path in lost:
-        path.unlink()
-    servers.start()
-
-
-def mark(runs: Runs, record: SnapshotRecord, *, under_way: bool, remedy: str) -> None:
-    one = LostMark(record.as_of, record.published_at, "2013-06-05T00:15:00Z", remedy, under_way, record.end)
-    path = marks_path(runs.store.uri, runs.store.namespace, record.table)
-    write_text(runs.session, path, to_json(LostMarks(record.table, (one,))))
 
 
 @contextmanager
@@ -123,7 +55,8 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     files, folder = AlluxioFiles(losing.web, losing.s3), f"{urlsplit(runs.store.uri).path}/{runs.store.namespace}"
     starts = {day: record.start for day, record in runs.records().items()}
     held = held_in(files, folder, "events")
-    assert held == Held({day: starts[day] for day in (DAYS[0], DAYS[2])}, {DAYS[1]: starts[DAYS[1]]}, "")
+    assert held.whole == {day: starts[day] for day in (DAYS[0], DAYS[2])}
+    assert held.broken == {DAYS[1]: starts[DAYS[1]]} and {part.as_of for part in held.parts} == {DAYS[1]}
 
     for day in DAYS[1:]:
         with within(SECONDS), pytest.raises(FilesLost, match=r"events as of 2013-06-02: the store \S+ lists \d file"):
@@ -150,7 +83,8 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     # Published anew, before the monitor has looked again.
     runs.publish(runs.table(), DAYS[1], run="repair")
     assert ids(read_as_of(runs.session, runs.store, "events", DAYS[2])) == list(range(30))
-    assert held_in(files, folder, "events") == Held(starts, {}, "")
+    repaired_now = held_in(files, folder, "events")
+    assert (repaired_now.whole, repaired_now.broken) == (starts, {})
 
 
 def test_a_table_that_lost_what_lists_its_files_is_made_anew(losing: Alluxio, losing_runs: Runs) -> None:

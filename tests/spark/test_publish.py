@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from warehouse import expiry
 from warehouse.iceberg_api import load_existing_table
+from warehouse.referred_files import unreferenced_snapshots
 from warehouse.store_failures import BranchChanged, BranchGone
 from warehouse.table_spec import RetentionSpec
 from warehouse.validation_failures import RowCountMismatch
@@ -204,7 +205,7 @@ def test_another_run_frees_the_same_memory_first(tmpfs_runs: Runs, monkeypatch: 
     runs.events(DAYS[:1])
     table = runs.table()
     runs.publish(table, DAYS[0], grace=0)
-    found_by_us = expiry.unreferenced_snapshots
+    found_by_us = unreferenced_snapshots
     freed_by_others: list[int] = []
 
     def beaten(loaded: Any, now_millis: int) -> list[int]:
