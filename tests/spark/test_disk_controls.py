@@ -47,11 +47,15 @@ class Canaries:
         self, store: StoreSpec, *, conf: Mapping[str, str] | None = None, java_options: str = ""
     ) -> SnapshotJob:
         """Run the snapshot job as Airflow does, into a store that may be on a disk."""
-        runs = replace(self.runs, store=replace(store, memory_only=False))
-        job = runs.snapshot_job([runs.table("canaries")], DAY)
+        job = self.job(store)
         application = ROOT / "spark_jobs/snapshot_tables.py"
         self.run(Application(application, (to_json(job),), job.store, self.memory, conf or {}, java_options))
         return job
+
+    def job(self, store: StoreSpec) -> SnapshotJob:
+        """The snapshot job, without the probe that would refuse a disk."""
+        runs = replace(self.runs, store=replace(store, memory_only=False))
+        return runs.snapshot_job([runs.table("canaries")], DAY)
 
     def publish(self) -> None:
         """Capture and publish in the tests' own store, which is in memory."""
@@ -152,6 +156,16 @@ def event_log_on_a_disk(canaries: Canaries, disk: Path) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def copy_on_a_disk(canaries: Canaries, disk: Path) -> Iterator[None]:
+    """The fast copy writes each file into a temporary folder first."""
+    job = canaries.job(canaries.runs.store)
+    options = f"-Djava.io.tmpdir={disk}"
+    copying = Application(SUPPORT / "hold_copy.py", (to_json(job),), job.store, canaries.memory, java_options=options)
+    with copying.running("COPYING"):
+        yield
+
+
 Control = Callable[[Canaries, Path], AbstractContextManager[None]]
 
 
@@ -162,6 +176,7 @@ Control = Callable[[Canaries, Path], AbstractContextManager[None]]
         pytest.param(tier_on_a_disk, id="tier", marks=pytest.mark.long),
         pytest.param(written_through, id="write_type", marks=pytest.mark.long),
         pytest.param(scratch_on_a_disk, id="scratch", marks=pytest.mark.long),
+        pytest.param(copy_on_a_disk, id="copy", marks=pytest.mark.long),
         pytest.param(heap_dump_on_a_disk, id="heap_dump", marks=pytest.mark.long),
         pytest.param(event_log_on_a_disk, id="event_log", marks=pytest.mark.long),
     ],
@@ -174,6 +189,7 @@ def test_one_setting_is_enough_to_be_found(canaries: Canaries, on_disk: Path, co
     assert [leak for leak in search.leaks if not leak.place.startswith(f"{on_disk}/")] == []
 
 
+@pytest.mark.long  # its short version is tests/e2e/test_no_value_on_a_disk.py
 @pytest.mark.parametrize("store", ["alluxio"], indirect=True)
 def test_nothing_is_found_as_the_project_has_it(canaries: Canaries, alluxio: Alluxio) -> None:
     canaries.publish()

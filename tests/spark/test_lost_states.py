@@ -91,6 +91,7 @@ def test_a_lost_state_is_let_go_and_what_was_kept_of_it_is_told(
     assert runs.publish(runs.table(mode="current"), DAYS[2]).record.rows == 8
 
 
+@pytest.mark.long
 def test_the_next_run_lets_go_the_only_state_there_was(losing: Alluxio, losing_runs: Runs) -> None:
     runs = losing_runs
     runs.events(DAYS[:1])
@@ -139,6 +140,7 @@ def test_a_lost_interval_is_let_go_and_of_a_kept_input_the_rest_is_read(
     assert runs.ids() == sorted({*range(30)} - {3, 4})
 
 
+@pytest.mark.long
 def test_intervals_whose_main_is_lost_are_made_anew_beside_a_kept_input(losing: Alluxio, losing_runs: Runs) -> None:
     runs = losing_runs
     runs.events(DAYS[:2])
@@ -155,6 +157,7 @@ def test_intervals_whose_main_is_lost_are_made_anew_beside_a_kept_input(losing: 
     assert runs.data_files() == runs.live_files("events", "main", "keep_1")
 
 
+@pytest.mark.long
 def test_what_was_lost_is_ended_by_hand_as_any_other(losing: Alluxio, losing_runs: Runs) -> None:
     runs = losing_runs
     runs.events(DAYS[:1])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pendulum
 import pytest
 from logical_warehouse.capacity import MIB, Estimate, Expirable, Held, Room, ensure_fits, estimate, expirable
 from logical_warehouse.manifest import Store
@@ -15,6 +16,7 @@ from logical_warehouse.promises import Promises
 from logical_warehouse.reserving import Reserving
 from logical_warehouse.store_files import LocalFiles
 from logical_warehouse.store_health import StoreHealth
+from logical_warehouse.unneeded_states import Grace
 from warehouse.failures import PermanentError, RetryableError
 from warehouse.job_answer import JobAnswer
 from warehouse.promises import Promise
@@ -76,6 +78,19 @@ def test_a_refusal_says_what_is_missing_and_what_could_go() -> None:
     ):
         ensure_fits("flights", replace(ROOM, removed_first=15 * MIB), [])
     ensure_fits("flights", replace(ROOM, removed_first=20 * MIB), [])
+
+
+def test_what_readers_are_left_is_a_reason_to_wait_until_their_grace_is_over() -> None:
+    ends = pendulum.datetime(2013, 6, 5, 9, 30, tz="UTC")
+    with pytest.raises(RetryableError) as refused:
+        ensure_fits("flights", replace(ROOM, grace=Grace(25 * MIB, ends)), FLIGHTS)
+    assert str(refused.value).endswith(
+        "so 20.0 MiB are missing; 25.0 MiB of replaced or ended snapshots are kept for readers in flight "
+        "(store.reader_grace) until 2013-06-05T09:30:00Z, and make room then: it is tried again, and a run that has "
+        "failed by then can be cleared."
+    )
+    with pytest.raises(PermanentError, match="would make room: shorten the retention"):
+        ensure_fits("flights", replace(ROOM, grace=Grace(15 * MIB, ends)), FLIGHTS)
 
 
 def test_what_is_promised_to_others_is_a_reason_to_wait() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pendulum
 import pytest
-from logical_warehouse.unneeded_states import unneeded_bytes
+from logical_warehouse.unneeded_states import Grace, grace_of, unneeded_bytes
 from warehouse.table_origin import HISTORY
 
 HOUR = 3_600_000
@@ -88,3 +89,21 @@ def test_what_was_removed_before_the_snapshots_that_are_known_is_gone_already() 
 
 def test_a_table_without_snapshots_gives_nothing() -> None:
     assert unneeded_bytes({}, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("refs", "later"),
+    [
+        ({"2013-06-03": tag(3)}, (0, None)),
+        ({"retired_1": tag(1, hours=50), "2013-06-03": tag(3)}, (0, None)),
+        # Of two the later moment counts, for all of it; what is over by now is told as unneeded already.
+        ({"retired_1": tag(1, hours=99), "retired_2": tag(2, hours=100), "2013-06-03": tag(3)}, (30, 102)),
+        ({"retired_1": tag(1, hours=50), "retired_2": tag(2, hours=100), "2013-06-03": tag(3)}, (20, 102)),
+        ({"retired_1": tag(1, hours=99), "keep_churn_1": tag(1), "2013-06-03": tag(3)}, (0, None)),
+    ],
+    ids=["published", "over", "two", "one of two", "kept by a training"],
+)
+def test_what_readers_are_left_comes_to_be_unneeded(refs: dict[str, Any], later: tuple[int, int | None]) -> None:
+    size, hours = later
+    ends = None if hours is None else pendulum.from_timestamp(hours * HOUR / 1000)
+    assert grace_of(metadata("current", STATES, **refs), NOW) == Grace(size, ends)
