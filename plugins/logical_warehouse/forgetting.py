@@ -116,8 +116,9 @@ def result_lines(result: ForgetResult, trained: TrainedOn) -> list[str]:
 
 def _rows_lines(result: ForgetResult) -> Iterator[str]:
     if result.seen is None:
+        where = "that can be read" if result.unread else "in the store"
         yield (
-            f"{result.table}: nothing in the store has a row of the {result.keys} keys, no published snapshot, kept "
+            f"{result.table}: nothing {where} has a row of the {result.keys} keys, no published snapshot, kept "
             "input or replaced state"
         )
         return

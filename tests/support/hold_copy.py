@@ -20,5 +20,5 @@ def hold(_: Any, file: Any) -> None:
 
 
 if __name__ == "__main__":
-    warehouse.copy_write._StoredFiles.take = hold  # type: ignore[method-assign]
+    warehouse.copy_write._StoredFiles.take = hold  # type: ignore[method-assign,assignment]
     sys.exit(run_job(SnapshotJob, sys.argv, snapshot_tables))

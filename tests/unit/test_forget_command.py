@@ -10,7 +10,7 @@ import pytest
 from logical_warehouse import forgetting
 from logical_warehouse.airflow_history import AirflowHistory
 from logical_warehouse.cli import main
-from logical_warehouse.forgetting import TrainedOn, ended_line, result_lines, trained_on, under_way_line
+from logical_warehouse.forgetting import TrainedOn, ended_line, result_lines, trained_on, under_way_line, unread_line
 from logical_warehouse.trained_models import TrainedModel
 from warehouse.clean_spec import CleanResult
 from warehouse.forget_spec import ForgetResult, ForgottenDate
@@ -48,6 +48,11 @@ def test_what_forgetting_says() -> None:
     assert "run_x_try1" in under_way_line("orders", ["run_x_try1"])
     assert ended_line("orders", ["run_y_try2"], CleanResult((), 3, 4_000)).endswith(
         "(run_y_try2): 3 file(s), 4,000 bytes"
+    )
+    unread = dataclasses.replace(NOTHING, unread=("2013-06-02", "keep_churn_2013-06-02"))
+    assert result_lines(unread, trained_on(unread, []))[0].startswith("orders: nothing that can be read has a row")
+    assert unread_line(unread).startswith(
+        "orders: not all is done: the store has lost 2013-06-02, keep_churn_2013-06-02, and may get it back"
     )
     assert result_lines(result, trained_on(result, []))[-1] == "no model is known that was trained on these dates"
 

@@ -11,6 +11,7 @@ import pytest
 from logical_warehouse.losses import (
     ATTEMPTS,
     Held,
+    HeldPart,
     Publication,
     Published,
     Repair,
@@ -20,6 +21,7 @@ from logical_warehouse.losses import (
     overdue,
     publications,
     repairs,
+    sure,
 )
 from logical_warehouse.manifest import Retention, load_manifest
 from logical_warehouse.plan import SnapshotPlan, make_plan
@@ -286,3 +288,14 @@ def test_the_newest_date_has_to_be_there_in_time(
 ) -> None:
     found = overdue(groups["orders"], {"orders": published(*days)}, moment_of(now))
     assert [(table, interval.as_of) for table, interval in found] == late
+
+
+def test_lost_is_what_two_looks_miss() -> None:
+    part, other = HeldPart(7, "", ("main",)), HeldPart(5, "", ("keep_churn_1",))
+    first = Held({DAYS[0]: "a"}, {DAYS[1]: "b", DAYS[2]: "c"}, "2013", parts=(part, other))
+    second = Held({DAYS[1]: "b"}, {DAYS[0]: "a", DAYS[2]: "c"}, "2014", parts=(part,))
+    for found in (sure(first, second), sure(second, first)):
+        assert (set(found.whole), set(found.broken), found.parts) == ({DAYS[0], DAYS[1]}, {DAYS[2]}, (part,))
+        assert (found.retained_from, found.unreadable) == ("2014", False)
+    assert sure(Held(unreadable=True), Held(unreadable=True)).unreadable
+    assert not sure(Held(unreadable=True), first).unreadable
