@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from warehouse.branch_schema import begin, end, set_reference, use_schema
@@ -84,13 +85,28 @@ def lost_for_good(session: SparkSession, store: StoreSpec, name: str, table: Any
 
     :param listing: of before the table was loaded.
     """
-    said = {(one.iceberg_snapshot_id, one.as_of) for one in read_marks(session, store, name).parts if one.gone}
+    said = [one for one in read_marks(session, store, name).parts if one.gone]
+    pairs = {(one.iceberg_snapshot_id, one.as_of) for one in said}
+    if (main := branch_head(table, MAIN)) is not None:
+        # Of intervals it stands at another snapshot since another date was published.
+        records = records_of(table)
+        pairs |= {
+            (main, one.as_of)
+            for one in said
+            if MAIN in one.names
+            and one.as_of in records
+            and _is_before(records[one.as_of].published_at, one.noticed_at)
+        }
     heads = {int(one.snapshotId()) for name, one in table.refs().items() if not name.startswith(RUN_PREFIX)}
     gone = {
-        head: {label for label in lost_parts(session, table, listing, head) if (head, label) in said}
-        for head in heads & {snapshot_id for snapshot_id, _ in said}
+        head: {label for label in lost_parts(session, table, listing, head) if (head, label) in pairs}
+        for head in heads & {snapshot_id for snapshot_id, _ in pairs}
     }
     return {head: labels for head, labels in gone.items() if labels}
+
+
+def _is_before(moment: str, other: str) -> bool:
+    return datetime.fromisoformat(moment) < datetime.fromisoformat(other)
 
 
 class _LettingGo:

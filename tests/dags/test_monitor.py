@@ -478,6 +478,34 @@ def test_what_is_lost_is_gone_when_no_worker_can_bring_it_back(world: World, mon
     assert not any(part.gone for part in world.parts("cards")), "a worker is away, which may have it"
 
 
+def test_what_main_has_lost_is_waited_for_once_whatever_is_published_beside_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish("cards", *DAYS)
+    starts = {day: f"{day}T00:00:00Z" for day in DAYS}
+    head = iter(range(10, 100))
+
+    def held(*_: object) -> Held:
+        """Each time another date has been published since the look before."""
+        whole = {day: start for day, start in starts.items() if day != DAYS[0]}
+        return Held(whole, {DAYS[0]: starts[DAYS[0]]}, parts=(HeldPart(at_head[0], DAYS[0], ("main",)),))
+
+    monkeypatch.setattr(monitor, "held_in", held)
+    for hours, gone in ((0, False), (2, True)):
+        at_head = [next(head)]
+        with at(MORNING.add(hours=hours)):
+            world.compare()
+        (part,) = world.parts("cards")
+        assert (part.iceberg_snapshot_id, part.gone) == (at_head[0], gone)
+    world.publish("cards", DAYS[0])  # anew, and lost again
+    at_head = [next(head)]
+    events = world.events["cards"]
+    events[0].extra["published_at"] = "2013-06-05T09:00:00Z"
+    with at(MORNING.add(hours=3)):
+        world.compare()
+    assert not world.parts("cards")[0].gone
+
+
 def test_a_loss_that_a_second_look_does_not_find_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing in pages misses what moves to another page meanwhile."""
     world.publish("cards", *DAYS)

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import pendulum
+from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import Held
 from logical_warehouse.store_contents import held_in
 from logical_warehouse.store_files import AlluxioFiles
@@ -70,7 +72,7 @@ def folder_of(runs: Runs) -> str:
 def say_lost(servers: Alluxio, runs: Runs, *, gone: bool, name: str = "events") -> Sequence[LostPart]:
     """As the monitor says what a table has lost; ``gone``: and does not get back."""
     parts = tuple(
-        LostPart(part.iceberg_snapshot_id, part.as_of, part.names, "2013-06-05T00:15:00Z", gone)
+        LostPart(part.iceberg_snapshot_id, part.as_of, part.names, utc_text(pendulum.now("UTC")), gone)
         for part in held(servers, runs, name).parts
     )
     path = marks_path(runs.store.uri, runs.store.namespace, name)

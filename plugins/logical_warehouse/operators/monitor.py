@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -94,10 +94,24 @@ class _Waiting:
             f"(monitor.wait_for_workers in the manifest is {duration_text(self.limit)})"
         )
 
-    def part(self, one: HeldPart, before: LostMarks) -> LostPart:
-        """The mark of a part, first noticed now or before."""
-        known = ((part.iceberg_snapshot_id, part.as_of, part.noticed_at) for part in before.parts)
-        since = next((at for *part, at in known if part == [one.iceberg_snapshot_id, one.as_of]), utc_text(self.now))
+    def part(self, one: HeldPart, before: LostMarks, losses: Sequence[Publication]) -> LostPart:
+        """The mark of a part, first noticed now or before.
+
+        With each date that is published ``main`` stands at another Iceberg snapshot: what that has lost of a date is
+        the same as before, unless the date itself was published anew.
+        """
+        lost_before = {(mark.as_of, mark.published_at) for mark in before.marks}
+        of_main = {loss.as_of for loss in losses if (loss.as_of, loss.published_at) in lost_before}
+        known = (
+            part.noticed_at
+            for part in before.parts
+            if part.as_of == one.as_of
+            and (
+                part.iceberg_snapshot_id == one.iceberg_snapshot_id
+                or (MAIN in part.names and MAIN in one.names and one.as_of in of_main)
+            )
+        )
+        since = next(known, utc_text(self.now))
         return LostPart(one.iceberg_snapshot_id, one.as_of, one.names, since, self.is_over(since))
 
     def _until(self, since: str) -> pendulum.DateTime:
@@ -204,7 +218,7 @@ class CompareOperator(BaseOperator):
                 continue
             before = read_marks(files, store, table.name)
             since = (before.unreadable_since or utc_text(wait.now)) if held.unreadable else ""
-            parts = tuple(wait.part(part, before) for part in held.parts)
+            parts = tuple(wait.part(part, before, losses) for part in held.parts)
             looks[table.name] = Look(before, losses, since, parts, held.is_unwritable)
         return looks, damaged
 
