@@ -70,6 +70,8 @@ def _expire(arguments: argparse.Namespace) -> int:
     if result is None:
         return 1
     when = "now" if arguments.now else f"in {grace} s, by the next run of the table or by clean-store"
+    if result.held_back:
+        when = f"when it is known which files are needed: {result.held_back}"
     print(ended_line(arguments.table, result, when, copies))
     return 0
 

@@ -69,13 +69,18 @@ class Published:
 
 @dataclass(frozen=True)
 class HeldPart:
-    """What is lost of an Iceberg snapshot, as :class:`LostPart` says. ``lists``: what lists its files is, in a table of
-    intervals."""
+    """What is lost of an Iceberg snapshot, as :class:`LostPart` says."""
 
     iceberg_snapshot_id: int
     as_of: str
     names: tuple[str, ...]
     lists: bool = False
+
+    @property
+    def keys(self) -> set[tuple[int | str, str]]:
+        """By which another look knows it: ``main`` stands at another snapshot when a date was published meanwhile."""
+        by_id: set[tuple[int | str, str]] = {(self.iceberg_snapshot_id, self.as_of)}
+        return by_id | {(MAIN, self.as_of)} if MAIN in self.names else by_id
 
 
 @dataclass(frozen=True)
@@ -83,18 +88,15 @@ class Held:
     """What the store has of a table. ``whole``: as-of date → start, of the snapshots whose every byte is in memory;
     ``broken``: likewise, of those that are listed and lack some. ``retained_from``: what starts earlier was ended.
     ``unreadable``: the table is listed and its own metadata are lost, so that no run can write to it. ``parts``: what
-    its branches and tags have lost, but for those of runs."""
+    its branches and tags have lost. ``unwritable``: what lists the files of ``main`` is lost in a table of intervals,
+    so that no run can commit until it is let go."""
 
     whole: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     retained_from: str = ""
     unreadable: bool = False
     parts: tuple[HeldPart, ...] = ()
-
-    @property
-    def is_unwritable(self) -> bool:
-        """Whether what lists the files of ``main`` is lost in a table of intervals, so that no run can commit."""
-        return any(MAIN in part.names and part.lists for part in self.parts)
+    unwritable: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,14 @@ def ending_in(extra: Mapping[str, Any]) -> Ending | None:
 def sure(one: Held, other: Held) -> Held:
     """What two looks say together: lost is what both of them miss, since a listing in pages may miss what is there."""
     whole = {**one.whole, **other.whole}
+    missed = {key for part in one.parts for key in part.keys}
     return Held(
         whole,
         {as_of: start for as_of, start in other.broken.items() if as_of not in whole},
         max(one.retained_from, other.retained_from),
         one.unreadable and other.unreadable,
-        tuple(part for part in other.parts if part in one.parts),
+        tuple(part for part in other.parts if part.keys & missed),
+        one.unwritable and other.unwritable,
     )
 
 

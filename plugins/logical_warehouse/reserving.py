@@ -23,6 +23,7 @@ from logical_warehouse.capacity import Expirable, Held, Room, ensure_fits, expir
 from logical_warehouse.manifest import Store
 from logical_warehouse.plan import store_spec
 from logical_warehouse.promises import Promises, of_group
+from logical_warehouse.store_contents import read_marks
 from logical_warehouse.store_files import StoreFiles, path_in, tables_path
 from logical_warehouse.store_health import StoreHealth
 from logical_warehouse.stored_tables import StoredTable, TableUnreadable, read_stored_table
@@ -94,10 +95,15 @@ class Reserving:
 
     def _grace(self, own: Promise, table_of: Callable[[str], StoredTable | None]) -> Grace:
         """What the run's own tables keep for readers in flight; of all copies."""
-        found = [table.grace for name in own.tables if (table := table_of(name)) is not None]
+        names = [name for name in own.tables if not self._is_stuck(name)]
+        found = [table.grace for name in names if (table := table_of(name)) is not None]
         ends = [one.ends for one in found if one.ends is not None]
         size = store_spec(self.store).all_copies(sum(one.bytes for one in found))
         return Grace(size, max(ends)) if ends else Grace()
+
+    def _is_stuck(self, table: str) -> bool:
+        """Whether nothing of a table can be freed, by the monitor's word: see ``warehouse.referred_files``."""
+        return any(part.lists and not part.gone for part in read_marks(self.files, self.store, table).parts)
 
     def _unneeded(self, tables: Iterable[StoredTable]) -> int:
         """Bytes, of all copies, of replaced and ended states for which no reader's grace is left."""
@@ -123,7 +129,9 @@ class Reserving:
         """
         table_of = cache(self._table)
         cleaned = of_group(ended, own.dag_id, own.tables)
-        removed_first = self._unneeded(table for name in own.tables if (table := table_of(name)) is not None)
+        stuck = {name for name in own.tables if self._is_stuck(name)}
+        names = [name for name in own.tables if name not in stuck]
+        removed_first = self._unneeded(table for name in names if (table := table_of(name)) is not None)
         other = 0
         for promise in (own, *ended):
             for left in self._written(promise):
@@ -131,7 +139,8 @@ class Reserving:
                 if table is None or left.branch not in table.run_branches:
                     continue
                 # Airflow starts a try when it takes the one before for dead, whatever that has captured.
-                if promise is own or (promise in cleaned and not self._is_wanted(promise, left, table)):
+                is_ours = promise is own or (promise in cleaned and not self._is_wanted(promise, left, table))
+                if is_ours and left.table not in stuck:
                     removed_first += left.bytes
                 else:
                     other += left.bytes

@@ -71,6 +71,7 @@ def held_in(files: StoreFiles, folder: str, table: str) -> Held:
         {as_of: start for as_of, start in starts.items() if as_of in broken},
         retained_from,
         parts=tuple(reading.parts()),
+        unwritable=reading.is_main_lost(),
     )
 
 
@@ -142,11 +143,11 @@ class _Reading:
         self._is_interval = metadata.get("properties", {}).get(HISTORY) == "interval"
         self._names: dict[int, list[str]] = {}
         for name, one in sorted(metadata.get("refs", {}).items()):
-            if not name.startswith(RUN_PREFIX):
-                self._names.setdefault(one["snapshot-id"], []).append(name)
+            self._names.setdefault(one["snapshot-id"], []).append(name)
         self._main = next((one for one, names in self._names.items() if MAIN in names), 0)
         self._kept = [one for one, names in self._names.items() if any(name.startswith(KEPT_PREFIX) for name in names)]
         self._entries: dict[int, list[dict[str, Any]] | None] = {}
+        self._manifests: dict[str, list[dict[str, Any]]] = {}
 
     def broken(self, records: list[dict[str, Any]]) -> set[str]:
         """As-of dates of those records whose snapshot cannot be read whole."""
@@ -158,21 +159,25 @@ class _Reading:
 
         Of whole states each has a list of its own.
         """
-        if not self._is_interval or self._main not in self._lists:  # or nothing was published
-            return False
-        return all(self._data_files(one) is None for one in (self._main, *self._kept))
+        return self.is_main_lost() and all(self._data_files(one) is None for one in self._kept)
+
+    def is_main_lost(self) -> bool:
+        """Whether what lists the files of ``main`` is, in a table of intervals in which some was published."""
+        return self._is_interval and self._main in self._lists and self._data_files(self._main) is None
 
     def parts(self) -> Iterator[HeldPart]:
         """What is lost of each Iceberg snapshot at which a branch or tag stands."""
         for snapshot_id, names in self._names.items():
             entries = self._data_files(snapshot_id)
             if entries is None:
-                yield HeldPart(snapshot_id, "", tuple(names), lists=self._is_interval)
+                yield HeldPart(snapshot_id, "", tuple(names), lists=True)
                 continue
+            # Of intervals a run publishes none but its own, which is new.
+            concerned = [name for name in names if not (self._is_interval and name.startswith(RUN_PREFIX))]
             lost = [entry for entry in entries if not self._is_held(entry["file_path"])]
             labels = {str(entry["partition"][AS_OF_COLUMN]) if self._is_interval else "" for entry in lost}
-            for label in sorted(labels):
-                yield HeldPart(snapshot_id, label, tuple(names))
+            for label in sorted(labels if concerned else ()):
+                yield HeldPart(snapshot_id, label, tuple(concerned))
 
     def _is_whole(self, record: dict[str, Any]) -> bool:
         is_interval = record["history"] == "interval"
@@ -204,9 +209,11 @@ class _Reading:
             )
 
     def _read(self, uri: str) -> list[dict[str, Any]]:
-        if not self._is_held(uri):
-            raise FileNotFoundError(uri)
-        return read_avro(self._files.read(urlsplit(uri).path))
+        if uri not in self._manifests:  # branches and tags of a table share most of them
+            if not self._is_held(uri):
+                raise FileNotFoundError(uri)
+            self._manifests[uri] = read_avro(self._files.read(urlsplit(uri).path))
+        return self._manifests[uri]
 
     def _is_held(self, uri: str) -> bool:
         return self._listing.get(urlsplit(uri).path, False)

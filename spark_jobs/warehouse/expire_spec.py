@@ -28,11 +28,13 @@ class ExpireJob:
 @dataclass(frozen=True)
 class ExpireResult:
     """``ended``: the labels, the oldest first. ``kept``: tags of trainings' inputs that still hold data files of these
-    dates, and ``kept_bytes``: their size, which is not freed."""
+    dates, and ``kept_bytes``: their size, which is not freed. ``held_back``: why nothing is freed for now, if so; a
+    sentence."""
 
     ended: tuple[str, ...]
     kept: tuple[str, ...] = ()
     kept_bytes: int = 0
+    held_back: str = ""
 
 
 ENDED_BY_HAND = "warehouse.ended_by_hand"

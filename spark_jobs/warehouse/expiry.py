@@ -116,7 +116,13 @@ def expire_before(
         for name in tags
         if (held := sizes.keys() & _files(session, table, listing, branch_head(table, name), None))
     }
-    return ExpireResult(ended, tuple(sorted(kept)), sum(sizes[path] for path in set().union(*kept.values())))
+    held_back = ""
+    try:
+        readable_snapshots(session, store, table_name, table)
+    except ListsLost as error:
+        held_back = str(error)
+    size = sum(sizes[path] for path in set().union(*kept.values()))
+    return ExpireResult(ended, tuple(sorted(kept)), size, held_back)
 
 
 def _files(session: SparkSession, table: Any, listing: Listing, head: int | None, label: str | None) -> dict[str, int]:

@@ -129,10 +129,13 @@ def forget(session: SparkSession, job: ForgetJob) -> ForgetResult:
         _free(session, job)
         _verify(session, job, listing)
         left: tuple[str, ...] = ()
-        with suppress(ListsLost):  # then something is unread, and this has to be run again
+        unread = set(result.unread)
+        try:
             left = tries_with_leftovers(session, job.store, job.table)
+        except ListsLost:  # nothing was freed either
+            unread = unread or {"what lists the files of a state"}
     seconds = round(time.monotonic() - started, 3)
-    return replace(result, under_way=under_way, left=left, seconds=seconds)
+    return replace(result, under_way=under_way, left=left, unread=tuple(sorted(unread)), seconds=seconds)
 
 
 def _keys(session: SparkSession, job: ForgetJob, table: Any, texts: frozenset[str]) -> StoredKeys:
@@ -215,9 +218,11 @@ class _Forgetting:
     def _held(self, table: Any, head: int, names: list[str], *, is_interval: bool) -> list[Unit]:
         """The parts of a snapshot that the store has not lost. What may come back with its worker is noted."""
         lost = lost_parts(self.session, table, self.listing, head)
-        # Of a run under way it is told anyway; a whole state on main has a name of its own.
-        known = [name for name in names if not name.startswith(RUN_PREFIX) and (is_interval or name != MAIN)]
         for label in lost:
+            # A whole state on main has a name of its own; a run publishes no label but its own, which it has just read.
+            known = [
+                name for name in names if (is_interval or name != MAIN) and not (label and name.startswith(RUN_PREFIX))
+            ]
             self.unread.update(label if label and name == MAIN else f"{name} {label}".rstrip() for name in known)
         if "" in lost:
             return []

@@ -70,7 +70,7 @@ def remove_leftovers(
     :param ownerless: also data files of no try; see :func:`ownerless_files`.
     :param prefix: of the names of tries, and of their folders; another one than that of runs is for other writers,
         which must heed :data:`LAST_REMOVAL`.
-    :raises ListsLost: the store has lost what says which files are needed; then nothing is removed.
+    :raises ListsLost: the store has lost what says which files are needed; then only branches are removed.
     """
 
     def is_dead_try(name: str) -> bool:
@@ -89,8 +89,8 @@ def remove_leftovers(
         listed |= files_below(session, f"{data}/{folder}")
     if ownerless:
         listed |= ownerless_files(session, table)
-    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
-    if not dead_branches and listed.keys() <= referred.keys():
+    # The branches go whatever is lost: what they alone need is then needed by nobody.
+    if not dead_branches and listed.keys() <= _referred(session, store, table_name).keys():
         removed = Removed()
     else:
         branches = commit_with_retries(
@@ -128,14 +128,19 @@ def tries_with_leftovers(session: SparkSession, store: StoreSpec, table_name: st
 
     :raises ListsLost: the store has lost what says so.
     """
-    table = load_existing_table(session, store, table_name)
-    data = data_folder(table)
-    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
+    data = data_folder(load_existing_table(session, store, table_name))
+    referred = _referred(session, store, table_name)
     return tuple(
         folder
         for folder in folders_in(session, data)
         if folder.startswith(RUN_PREFIX) and files_below(session, f"{data}/{folder}").keys() - referred.keys()
     )
+
+
+def _referred(session: SparkSession, store: StoreSpec, table_name: str) -> dict[str, str]:
+    """What the table refers to now. :raises ListsLost: the store has lost what says so."""
+    table = load_existing_table(session, store, table_name)
+    return referred_files(session, table, readable_snapshots(session, store, table_name, table))
 
 
 def _end_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
@@ -160,7 +165,7 @@ def _delete(session: SparkSession, store: StoreSpec, table_name: str, listed: di
     # By the store's own clock, whatever that of this machine says.
     settled = modified_millis(session, str(table.operations().current().metadataFileLocation())) - SETTLED_MILLIS
     metadata = f"{path_of(metadata_folder(table))}/"
-    referred = referred_files(session, table, readable_snapshots(session, store, table_name, table))
+    referred = _referred(session, store, table_name)
     dead = [
         file
         for path, file in listed.items()

@@ -43,14 +43,17 @@ class LostInput:
 
 @dataclass(frozen=True)
 class LostInputs:
-    """Those of a table, the newest :data:`MOST_LOST`."""
+    """Those of a table: all that lead to what is left of them, of the others the newest :data:`MOST_LOST`."""
 
     lost: tuple[LostInput, ...]
     version: int = SPEC_VERSION
 
     def and_then(self, more: tuple[LostInput, ...]) -> LostInputs:
         """With these."""
-        return LostInputs((*self.lost, *more)[-MOST_LOST:])
+        lost = (*self.lost, *more)
+        dead = [one for one in lost if not one.now]
+        dropped = set(dead[: max(0, len(dead) - MOST_LOST)])
+        return LostInputs(tuple(one for one in lost if one not in dropped))
 
 
 def lost_inputs(properties: Mapping[str, str]) -> LostInputs:

@@ -36,11 +36,12 @@ class LostMark:
 
 @dataclass(frozen=True)
 class LostPart:
-    """What is lost of an Iceberg snapshot at which branches or tags stand (``names``; no run branches).
+    """What is lost of an Iceberg snapshot at which branches or tags stand (``names``).
 
     ``as_of``: the label whose files are lost; empty where it is all of it, which it is of a whole state, and where what
     lists the files is lost. ``noticed_at``: ISO 8601 in UTC. ``gone``: no worker brings it back any more, so that jobs
-    take it out of the table (see ``warehouse.lost_states``).
+    take it out of the table (see ``warehouse.lost_states``). ``lists``: what lists the files is lost, so that until
+    then nothing of the table is freed.
     """
 
     iceberg_snapshot_id: int
@@ -48,6 +49,7 @@ class LostPart:
     names: tuple[str, ...]
     noticed_at: str
     gone: bool = False
+    lists: bool = False
 
 
 @dataclass(frozen=True)

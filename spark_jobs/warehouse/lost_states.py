@@ -97,7 +97,7 @@ def lost_for_good(session: SparkSession, store: StoreSpec, name: str, table: Any
             and one.as_of in records
             and _is_before(records[one.as_of].published_at, one.noticed_at)
         }
-    heads = {int(one.snapshotId()) for name, one in table.refs().items() if not name.startswith(RUN_PREFIX)}
+    heads = {int(one.snapshotId()) for one in table.refs().values()}
     gone = {
         head: {label for label in lost_parts(session, table, listing, head) if (head, label) in pairs}
         for head in heads & {snapshot_id for snapshot_id, _ in pairs}
@@ -128,7 +128,9 @@ class _LettingGo:
         for head, labels in self.gone.items():
             changed, now = self._references(head, labels)
             names.update(changed)
-            inputs.append(LostInput(head, tuple(sorted(labels - {""})), now))
+            # Nobody was given what only runs and readers in flight had.
+            if not changed or any(not name.startswith((RUN_PREFIX, RETIRED_PREFIX)) for name in changed):
+                inputs.append(LostInput(head, tuple(sorted(labels - {""})), now))
         is_interval = properties.get(HISTORY) == "interval"
         ended = self._intervals(records) if is_interval else self._states(records)
         update = self.transaction.updateProperties()
@@ -140,15 +142,17 @@ class _LettingGo:
         return LetGo(tuple(sorted(names.union(record.as_of for record in ended))), tuple(ended))
 
     def _references(self, head: int, labels: set[str]) -> tuple[list[str], int]:
-        """Remove the tags at a snapshot, or move those of inputs that trainings keep to one without the labels.
+        """Remove tags and branches at a snapshot, or move those that keep it to one without the labels.
 
         :returns: their names; id of that one, 0 for none.
         """
         names = [
             name
             for name, reference in self.table.refs().items()
-            if int(reference.snapshotId()) == head and name != MAIN and not name.startswith(RUN_PREFIX)
+            if int(reference.snapshotId()) == head and name != MAIN
         ]
+        # An interval that a run has captured is whole where another one, which it does not publish, is lost.
+        names = [name for name in names if "" in labels or not name.startswith(RUN_PREFIX)]
         kept = [name for name in names if "" not in labels and not name.startswith(RETIRED_PREFIX)]
         for name in names:
             if name not in kept:
@@ -165,7 +169,8 @@ class _LettingGo:
         now = int(self.transaction.table().refs().get(branch).snapshotId())
         manage = self.transaction.manageSnapshots()
         for name in names:
-            manage.replaceTag(name, now)
+            is_branch = self.table.refs().get(name).isBranch()
+            (manage.replaceBranch if is_branch else manage.replaceTag)(name, now)
         manage.removeBranch(branch).commit()
         use_schema(self.session, self.transaction, self.schema)
         return now

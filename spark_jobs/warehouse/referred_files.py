@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from py4j.protocol import Py4JJavaError
+
 from warehouse.failures import RetryableError
 from warehouse.held_files import Listing, lost_lists
+from warehouse.iceberg_api import load_existing_table
 from warehouse.jvm import jvm_of
 from warehouse.store_directory import held_below
 
@@ -48,7 +51,16 @@ def readable_snapshots(session: SparkSession, store: StoreSpec, name: str, table
     listing = Listing(held_below(session, store, metadata_folder(table)))
     if listing.is_whole:
         return ids
-    lost = {one for one in ids if lost_lists(table, listing, one)}
+
+    def is_lost(snapshot_id: int) -> bool:
+        try:
+            return bool(lost_lists(table, listing, snapshot_id))
+        except Py4JJavaError:
+            if load_existing_table(session, store, name).snapshot(snapshot_id) is not None:
+                raise
+            return True  # another run has freed it meanwhile
+
+    lost = set(filter(is_lost, ids))
     needed = lost - set(unreferenced_snapshots(table, int(time.time() * 1000)))
     if needed:
         raise ListsLost(name, store.uri, len(needed))

@@ -95,9 +95,8 @@ def verify_current(session: SparkSession, store: StoreSpec, table_name: str) -> 
     head = branch_head(table, MAIN)
     if newest is None or head is None:
         return
-    # What was lost long before is for the monitor to tell, and asking for it takes as long as the client tries.
-    if not lost_lists(table, Listing(held_below(session, store, metadata_folder(table))), head):
-        _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head)
+    listing = Listing(held_below(session, store, metadata_folder(table)))
+    _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head, listing=listing)
 
 
 def _is_verified(store: StoreSpec) -> bool:
@@ -105,12 +104,24 @@ def _is_verified(store: StoreSpec) -> bool:
 
 
 def _verify_metadata(
-    session: SparkSession, store: StoreSpec, table: Any, *, name: str, as_of: str, snapshot_id: int
+    session: SparkSession,
+    store: StoreSpec,
+    table: Any,
+    *,
+    name: str,
+    as_of: str,
+    snapshot_id: int,
+    listing: Listing | None = None,
 ) -> None:
-    """Verify what a snapshot of a table that was just loaded added, unless another run has replaced and freed it."""
+    """Verify what a snapshot of a table that was just loaded added, unless another run has replaced and freed it.
+
+    :param listing: what it says is lost is for the monitor to tell; asking for that takes as long as the client tries.
+    """
     if table.snapshot(snapshot_id) is None:
         return
     try:
+        if listing is not None and lost_lists(table, listing, snapshot_id):
+            return
         verify_in_memory(session, store, name, as_of, metadata_files(table, snapshot_id))
     except Py4JJavaError:
         if load_existing_table(session, store, name).snapshot(snapshot_id) is not None:

@@ -523,7 +523,7 @@ def test_a_table_of_intervals_whose_main_is_lost_is_not_captured_before_it_can_b
     """Three runs would fail, and the monitor give up."""
     world.publish("cards", *DAYS)
     starts = {day: f"{day}T00:00:00Z" for day in DAYS}
-    lost = Held({}, starts, parts=(HeldPart(7, "", ("main",), lists=True),))
+    lost = Held({}, starts, parts=(HeldPart(7, "", ("main",), lists=True),), unwritable=True)
     monkeypatch.setattr(monitor, "held_in", lambda files, folder, table: lost if table == "cards" else Held())
     with at(MORNING):
         assert world.compare() == []

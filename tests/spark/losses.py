@@ -72,7 +72,7 @@ def folder_of(runs: Runs) -> str:
 def say_lost(servers: Alluxio, runs: Runs, *, gone: bool, name: str = "events") -> Sequence[LostPart]:
     """As the monitor says what a table has lost; ``gone``: and does not get back."""
     parts = tuple(
-        LostPart(part.iceberg_snapshot_id, part.as_of, part.names, utc_text(pendulum.now("UTC")), gone)
+        LostPart(part.iceberg_snapshot_id, part.as_of, part.names, utc_text(pendulum.now("UTC")), gone, part.lists)
         for part in held(servers, runs, name).parts
     )
     path = marks_path(runs.store.uri, runs.store.namespace, name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from warehouse.clean_spec import CleanJob
+from warehouse.clean_spec import CleanJob, Removal
 from warehouse.expiry import expire_before, free_unreferenced
 from warehouse.iceberg_api import load_existing_table
 from warehouse.lost_inputs import InputLost
@@ -150,7 +150,7 @@ def test_intervals_whose_main_is_lost_are_made_anew_beside_a_kept_input(losing: 
     _, read = read_input(runs.session, runs.store, InputSpec("events", "all"), DAYS[0], keep_as="keep_1")
     runs.publish(runs.table(), DAYS[1], grace=0)
     lose_list(losing, runs, "main")
-    assert held(losing, runs).is_unwritable and not held(losing, runs).unreadable
+    assert held(losing, runs).unwritable and not held(losing, runs).unreadable
     say_lost(losing, runs, gone=True)
     for day in DAYS[:2]:
         runs.publish(runs.table(), day, run=f"repair {day}", grace=0)
@@ -172,3 +172,39 @@ def test_what_was_lost_is_ended_by_hand_as_any_other(losing: Alluxio, losing_run
     table = load_existing_table(runs.session, runs.store, "events")
     assert readable_snapshots(runs.session, runs.store, "events", table) == {table.currentSnapshot().snapshotId()}
     assert runs.data_files() == runs.live_files("events", "main")
+
+
+@pytest.mark.parametrize("mode", ["interval", "current"])
+def test_a_capture_that_lost_what_lists_its_files_stops_no_freeing_for_ever(
+    losing: Alluxio, losing_runs: Runs, tmp_path: Path, mode: str
+) -> None:
+    """Its worker was gone before it was validated, and its run has failed for good."""
+    runs = losing_runs
+    runs.events(DAYS[:2])
+    table = runs.table(mode=mode)
+    runs.publish(table, DAYS[0], grace=0)
+    branch = runs.snapshot([table], DAYS[1], run="dead").captures[0].branch
+    lose_list(losing, runs, branch)
+    runs.publish(table, DAYS[0], run="again", grace=0)
+    assert forget_ids(runs, tmp_path, [3]).unread == (branch,)
+    (part,) = (one for one in say_lost(losing, runs, gone=True) if branch in one.names)
+    assert part.lists and part.as_of == ""
+    assert forget_ids(runs, tmp_path, [4]).unread == ()
+    assert not any(name.startswith("run_") for name in runs.references()) and everywhere(runs).isdisjoint({3, 4})
+    assert runs.data_files() >= runs.live_files("events", "main")
+    # What the capture had written is in the folder of its try, as that of any killed one.
+    removal = Removal("events", (branch,))
+    clean_store(runs.session, CleanJob(runs.store, (removal,), ""))
+    assert runs.data_files() == runs.live_files("events", *runs.references())
+
+
+def test_a_dead_try_whose_lists_are_lost_is_removed_by_name(losing: Alluxio, losing_runs: Runs) -> None:
+    """Before the monitor says anything: nobody needs a dead try, whatever it had."""
+    runs = losing_runs
+    runs.events(DAYS[:2])
+    table = runs.table()
+    runs.publish(table, DAYS[0], grace=0)
+    branch = runs.snapshot([table], DAYS[1], run="dead").captures[0].branch
+    lose_list(losing, runs, branch)
+    clean_store(runs.session, CleanJob(runs.store, (Removal("events", (branch,)),), ""))
+    assert runs.references() == {"main"} and runs.data_files() == runs.live_files("events", "main")

@@ -27,10 +27,11 @@ class Monitor(Section):
     schedule: Annotated[str, BeforeValidator(_cron)] = "*/15 * * * *"
     """Cron expression of five fields or preset, in UTC: when to look."""
     repair: bool = True
-    """Whether lost snapshots are captured again where their history allows it."""
+    """Whether lost snapshots are captured again where their history allows it, and what remains of a table whose
+    metadata are lost is removed for that. What is lost for good runs let go all the same."""
     wait_for_workers: Duration = datetime.timedelta(hours=1)
-    """How long a table whose metadata are lost is left as it is, before what remains of it is removed and captured
-    again: a worker of Alluxio that comes back in this time brings them with it."""
+    """How long what is lost may come back with a worker of Alluxio: a table whose metadata are lost is left as it is
+    so long, and lost states stay in their table."""
     at_once: Positive = 2
     """Most runs that repair at the same time; the Airflow pool `warehouse-repair` has this size."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ import pendulum
 from airflow.sdk import Asset, BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException
 from warehouse.failures import PermanentError, RetryableError
-from warehouse.lost_marks import LostMark, LostMarks, LostPart, marks_path
+from warehouse.lost_marks import LostMark, LostMarks, LostPart, few, marks_path
 from warehouse.metadata_files import MAIN
 from warehouse.spec_json import to_json
 from warehouse.train_spec import KEPT_PREFIX
@@ -19,6 +20,7 @@ from warehouse.train_spec import KEPT_PREFIX
 from logical_warehouse.intervals import utc_text
 from logical_warehouse.losses import (
     Decision,
+    Held,
     HeldPart,
     Publication,
     Published,
@@ -94,25 +96,21 @@ class _Waiting:
             f"(monitor.wait_for_workers in the manifest is {duration_text(self.limit)})"
         )
 
-    def part(self, one: HeldPart, before: LostMarks, losses: Sequence[Publication]) -> LostPart:
-        """The mark of a part, first noticed now or before.
+    def parts(self, held: Held, before: LostMarks, losses: Sequence[Publication]) -> tuple[LostPart, ...]:
+        """The marks of what is lost, first noticed now or before.
 
-        With each date that is published ``main`` stands at another Iceberg snapshot: what that has lost of a date is
-        the same as before, unless the date itself was published anew.
+        What ``main`` has lost of a date is the same as before, unless the date itself was published anew.
         """
         lost_before = {(mark.as_of, mark.published_at) for mark in before.marks}
-        of_main = {loss.as_of for loss in losses if (loss.as_of, loss.published_at) in lost_before}
-        known = (
-            part.noticed_at
-            for part in before.parts
-            if part.as_of == one.as_of
-            and (
-                part.iceberg_snapshot_id == one.iceberg_snapshot_id
-                or (MAIN in part.names and MAIN in one.names and one.as_of in of_main)
-            )
-        )
-        since = next(known, utc_text(self.now))
-        return LostPart(one.iceberg_snapshot_id, one.as_of, one.names, since, self.is_over(since))
+        as_before = {loss.as_of for loss in losses if (loss.as_of, loss.published_at) in lost_before}
+        noticed = {key: part.noticed_at for part in before.parts for key in _held_part(part).keys}
+        found = []
+        for one in held.parts:
+            keys = one.keys if one.as_of in as_before else {(one.iceberg_snapshot_id, one.as_of)}
+            since = min((noticed[key] for key in keys & noticed.keys()), default=utc_text(self.now))
+            gone = self.is_over(since)
+            found.append(LostPart(one.iceberg_snapshot_id, one.as_of, one.names, since, gone, one.lists))
+        return tuple(found)
 
     def _until(self, since: str) -> pendulum.DateTime:
         until = pendulum.instance(datetime.fromisoformat(since)) + self.limit
@@ -197,12 +195,13 @@ class CompareOperator(BaseOperator):
     def _look(
         self, files: StoreFiles, published: Mapping[str, Published], wait: _Waiting
     ) -> tuple[dict[str, Look], list[Problem]]:
-        """What each published table has lost; of those with damaged metadata nothing is known, and people are told."""
+        """What each table has lost, also of what Airflow does not remember.
+
+        Of those with damaged metadata nothing is known, and people are told.
+        """
         store = self.plan.store
         looks, damaged = {}, []
         for table in (table for group in self.plan.groups for table in group.tables):
-            if not published[table.name].newest:
-                continue
             try:
                 held = held_in(files, tables_path(store), table.name)
                 losses = lost(published[table.name], held, table.retention)
@@ -218,8 +217,8 @@ class CompareOperator(BaseOperator):
                 continue
             before = read_marks(files, store, table.name)
             since = (before.unreadable_since or utc_text(wait.now)) if held.unreadable else ""
-            parts = tuple(wait.part(part, before, losses) for part in held.parts)
-            looks[table.name] = Look(before, losses, since, parts, held.is_unwritable)
+            parts = wait.parts(held, before, losses)
+            looks[table.name] = Look(before, losses, since, parts, held.unwritable)
         return looks, damaged
 
     def _left(self, files: StoreFiles, look: Look, wait: _Waiting) -> str:
@@ -337,9 +336,13 @@ def assets_of(plan: MonitorPlan) -> list[Asset]:
 
 
 def _failure(context: Context, error: Exception) -> Problem:
-    """That a look failed, whatever the numbers in its sentence are the next time."""
+    """That a look failed. It is the same whatever the numbers in its sentence are the next time."""
     sentence = failure_sentence({**context, "exception": AirflowException(str(error))})
-    return Problem(f"look failed {type(error).__name__}", sentence)
+    return Problem(f"look failed: {re.sub(r'[0-9]+([.,][0-9]+)*', '#', str(error))}", sentence)
+
+
+def _held_part(part: LostPart) -> HeldPart:
+    return HeldPart(part.iceberg_snapshot_id, part.as_of, part.names, part.lists)
 
 
 def _damaged(table: str, error: ValueError) -> Problem:
@@ -369,14 +372,15 @@ def _lost_problems(
 def _input_problems(look: Look) -> Iterator[Problem]:
     """Inputs that trainings keep and that cannot be read again as they were."""
     table = look.before.table
+    lost: dict[tuple[str, int], list[str]] = {}
     for part in look.parts:
-        for name in part.names:
-            if name.startswith(KEPT_PREFIX):
-                what = f"the rows as of {part.as_of} of the input" if part.as_of else "the input"
-                yield Problem(
-                    f"lost input {table} {part.iceberg_snapshot_id} {part.as_of}",
-                    f"table {table}: {what} that a training keeps as {name} (Iceberg snapshot "
-                    f"{part.iceberg_snapshot_id}) is lost, the store no longer holds it in memory; no run brings it "
-                    "back, only the worker that had it",
-                    table,
-                )
+        for name in (name for name in part.names if name.startswith(KEPT_PREFIX)):
+            lost.setdefault((name, part.iceberg_snapshot_id), []).append(part.as_of)
+    for (name, snapshot_id), labels in lost.items():
+        what = f"the rows as of {few(labels)} of the input" if all(labels) else "the input"
+        yield Problem(
+            f"lost input {table} {name} {snapshot_id}",
+            f"table {table}: {what} that a training keeps as {name} (Iceberg snapshot {snapshot_id}) is lost, the "
+            "store no longer holds it in memory; no run brings it back, only the worker that had it",
+            table,
+        )

@@ -56,4 +56,7 @@ def test_nobody_is_given_a_part(kept: dict[str, str], as_of: tuple[str, ...]) ->
 def test_the_newest_are_kept() -> None:
     many = LostInputs(()).and_then(tuple(LostInput(number) for number in range(MOST_LOST + 1)))
     assert (len(many.lost), many.lost[0]) == (MOST_LOST, LostInput(1))
+    # But for those that lead to the rest of an input, which is still kept.
+    leading = LostInput(1000, DAYS, 1001)
+    assert leading in LostInputs((leading,)).and_then(many.lost).and_then((LostInput(9),)).lost
     assert lost_inputs({}) == LostInputs(())
