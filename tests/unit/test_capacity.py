@@ -19,6 +19,7 @@ from logical_warehouse.store_health import StoreHealth
 from logical_warehouse.unneeded_states import Grace
 from warehouse.failures import PermanentError, RetryableError
 from warehouse.job_answer import JobAnswer
+from warehouse.lost_marks import LostMarks, LostPart
 from warehouse.promises import Promise
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.snapshot_spec import SnapshotResult, TableCapture
@@ -212,6 +213,20 @@ def test_what_killed_tries_left_counts_as_room_where_the_run_removes_it_first(ch
         checks.reserve(replace(mine, bytes=95 * MIB))
     room = checks.reserve(mine)
     assert (room.removed_first, room.left) == (60 * MIB, 0)
+
+
+def test_of_a_table_of_which_nothing_can_be_freed_nothing_counts_as_room(checks: Checks, tmp_path: Path) -> None:
+    """The store has lost what says which of its files are needed, and a worker may bring it back."""
+    orphan = promise("orphan", 40 * MIB)
+    checks.promises.make(orphan)
+    checks.ended.add("orphan")
+    write(tmp_path / "store", orphan, 40 * MIB)
+    marks = tmp_path / "store/_lost/snapshots/flights.json"
+    marks.parent.mkdir(parents=True)
+    for gone, removed_first in ((False, 0), (True, 40 * MIB)):
+        part = LostPart(7, "", ("2013-06-01",), "2013-06-05T00:00:00Z", gone, lists=True)
+        marks.write_text(to_json(LostMarks("flights", (), parts=(part,))))
+        assert checks.reserve(promise("mine", 1)).removed_first == removed_first
 
 
 def test_what_the_run_does_not_remove_is_not_room(checks: Checks, tmp_path: Path) -> None:
