@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 from warehouse.failures import RetryableError
 from warehouse.promises import Promise
@@ -63,7 +63,7 @@ class Reserving:
             if room.missing > 0:
                 tables = self._tables()
                 candidates = expirable(room.missing, self._could_end(tables), own.tables)
-                others = [table for table in tables if table.name not in own.tables]
+                others = [one for one in tables if one.name not in own.tables and not self._is_stuck(one.name)]
                 room = replace(room, left=room.left + self._unneeded(others))
             ensure_fits(group, room, candidates)
         except BaseException:
@@ -101,9 +101,15 @@ class Reserving:
         size = store_spec(self.store).all_copies(sum(one.bytes for one in found))
         return Grace(size, max(ends)) if ends else Grace()
 
-    def _is_stuck(self, table: str) -> bool:
-        """Whether nothing of a table can be freed, by the monitor's word: see ``warehouse.referred_files``."""
-        return any(part.lists and not part.gone for part in read_marks(self.files, self.store, table).parts)
+    def _is_stuck(self, table: str, ends: Callable[[str], bool] = lambda branch: False) -> bool:
+        """Whether nothing of a table can be freed, by the monitor's word: see ``warehouse.referred_files``.
+
+        :param ends: whether a branch goes before that.
+        """
+        return any(
+            part.lists and not part.gone and not all(map(ends, part.names))
+            for part in read_marks(self.files, self.store, table).parts
+        )
 
     def _unneeded(self, tables: Iterable[StoredTable]) -> int:
         """Bytes, of all copies, of replaced and ended states for which no reader's grace is left."""
@@ -129,7 +135,19 @@ class Reserving:
         """
         table_of = cache(self._table)
         cleaned = of_group(ended, own.dag_id, own.tables)
-        stuck = {name for name in own.tables if self._is_stuck(name)}
+
+        def ends(table: str, branch: str) -> bool:
+            """Whether the run removes a branch whatever is lost."""
+            if own.run.try_of(branch) is not None:
+                return True
+            dead = next((one for one in cleaned if one.run.try_of(branch) is not None), None)
+            stored = table_of(table)
+            return (
+                dead is not None and stored is not None and not self._is_wanted(dead, _Left(table, branch, 0), stored)
+            )
+
+        tables = {name for promise in (own, *ended) for name in promise.tables}
+        stuck = {name for name in tables if self._is_stuck(name, partial(ends, name))}
         names = [name for name in own.tables if name not in stuck]
         removed_first = self._unneeded(table for name in names if (table := table_of(name)) is not None)
         other = 0
@@ -139,8 +157,10 @@ class Reserving:
                 if table is None or left.branch not in table.run_branches:
                     continue
                 # Airflow starts a try when it takes the one before for dead, whatever that has captured.
+                if left.table in stuck:
+                    continue
                 is_ours = promise is own or (promise in cleaned and not self._is_wanted(promise, left, table))
-                if is_ours and left.table not in stuck:
+                if is_ours:
                     removed_first += left.bytes
                 else:
                     other += left.bytes

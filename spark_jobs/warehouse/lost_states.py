@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from warehouse.branch_schema import begin, end, set_reference, use_schema
+from warehouse.branch_schema import OWNER, begin, end, set_reference, use_schema
 from warehouse.expiry import free_unneeded
 from warehouse.held_files import Listing, listing_with_metadata, lost_parts, read_marks
 from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table, properties_of
 from warehouse.jvm import jvm_of
 from warehouse.leftovers import remove_leftovers
 from warehouse.lost_inputs import LOST_INPUTS, LostInput, lost_inputs
+from warehouse.lost_marks import LostPart
 from warehouse.publish import RETIRED_PREFIX
 from warehouse.records import records_of
 from warehouse.referred_files import ListsLost
@@ -87,22 +88,28 @@ def lost_for_good(session: SparkSession, store: StoreSpec, name: str, table: Any
     """
     said = [one for one in read_marks(session, store, name).parts if one.gone]
     pairs = {(one.iceberg_snapshot_id, one.as_of) for one in said}
-    if (main := branch_head(table, MAIN)) is not None:
-        # Of intervals it stands at another snapshot since another date was published.
-        records = records_of(table)
-        pairs |= {
-            (main, one.as_of)
-            for one in said
-            if MAIN in one.names
-            and one.as_of in records
-            and _is_before(records[one.as_of].published_at, one.noticed_at)
-        }
-    heads = {int(one.snapshotId()) for one in table.refs().values()}
-    gone = {
-        head: {label for label in lost_parts(session, table, listing, head) if (head, label) in pairs}
-        for head in heads & {snapshot_id for snapshot_id, _ in pairs}
-    }
-    return {head: labels for head, labels in gone.items() if labels}
+    is_interval = properties_of(table).get(HISTORY) == "interval"
+    if is_interval and (main := branch_head(table, MAIN)) is not None:
+        # It stands at another snapshot since another date was published.
+        pairs |= {(main, one.as_of) for one in said if MAIN in one.names and _is_as_noticed(one, records_of(table))}
+    names: dict[int, list[str]] = {}
+    for reference, one in table.refs().items():
+        names.setdefault(int(one.snapshotId()), []).append(reference)
+    gone = {}
+    for head in names.keys() & {snapshot_id for snapshot_id, _ in pairs}:
+        labels = {label for label in lost_parts(session, table, listing, head) if (head, label) in pairs}
+        # An interval that a run has captured is whole where another one, which it does not publish, is lost.
+        if "" in labels or (labels and not all(one.startswith(RUN_PREFIX) for one in names[head])):
+            gone[head] = labels
+    return gone
+
+
+def _is_as_noticed(part: LostPart, records: Mapping[str, SnapshotRecord]) -> bool:
+    """Whether what ``main`` lacks is what the monitor has seen: the date was not published anew since."""
+    if part.lists:  # each commit takes a lost manifest over
+        return True
+    record = records.get(part.as_of)
+    return record is not None and _is_before(record.published_at, part.noticed_at)
 
 
 def _is_before(moment: str, other: str) -> bool:
@@ -129,7 +136,8 @@ class _LettingGo:
             changed, now = self._references(head, labels)
             names.update(changed)
             # Nobody was given what only runs and readers in flight had.
-            if not changed or any(not name.startswith((RUN_PREFIX, RETIRED_PREFIX)) for name in changed):
+            is_main = head == branch_head(self.table, MAIN)
+            if is_main or any(not name.startswith((RUN_PREFIX, RETIRED_PREFIX)) for name in changed):
                 inputs.append(LostInput(head, tuple(sorted(labels - {""})), now))
         is_interval = properties.get(HISTORY) == "interval"
         ended = self._intervals(records) if is_interval else self._states(records)
@@ -151,13 +159,22 @@ class _LettingGo:
             for name, reference in self.table.refs().items()
             if int(reference.snapshotId()) == head and name != MAIN
         ]
-        # An interval that a run has captured is whole where another one, which it does not publish, is lost.
-        names = [name for name in names if "" in labels or not name.startswith(RUN_PREFIX)]
+        names = [name for name in names if not name.startswith(RUN_PREFIX) or self._is_lost_with(name, head, labels)]
         kept = [name for name in names if "" not in labels and not name.startswith(RETIRED_PREFIX)]
         for name in names:
             if name not in kept:
                 set_reference(self.session, self.transaction, name, None)
         return names, self._without(head, labels, kept) if kept else 0
+
+    def _is_lost_with(self, branch: str, head: int, labels: set[str]) -> bool:
+        """Whether a run cannot publish what it has captured, or is capturing.
+
+        What another interval has lost does not concern it; and a whole state needs nothing of the one that its branch
+        was made at.
+        """
+        if properties_of(self.table).get(HISTORY) == "interval":
+            return "" in labels
+        return str(self.table.snapshot(head).summary().get(OWNER)) == branch
 
     def _without(self, head: int, labels: set[str], names: list[str]) -> int:
         """Move tags to a snapshot like ``head`` without these labels; its id."""
@@ -193,9 +210,17 @@ class _LettingGo:
             self._delete(labels, MAIN)
         return [records[label] for label in sorted(labels) if label in records]
 
+    def _move_runs(self, head: int) -> None:
+        """Branches of runs that have not written yet, from what is lost to the newest state that is left."""
+        for name, reference in self.transaction.table().refs().items():
+            if name.startswith(RUN_PREFIX) and int(reference.snapshotId()) in self.gone:
+                self.transaction.manageSnapshots().replaceBranch(name, head).commit()
+
     def _states(self, records: Mapping[str, SnapshotRecord]) -> list[SnapshotRecord]:
         """Let ``main`` stand at the newest date that is left, if one is; the records of those that are not."""
         left = [one for one in records.values() if branch_head(self.table, one.as_of) not in self.gone]
+        if left:
+            self._move_runs(branch_head(self.table, left[-1].as_of) or 0)
         if branch_head(self.table, MAIN) in self.gone:
             newest = self.table.refs().get(left[-1].as_of) if left else None  # the oldest are first
             set_reference(self.session, self.transaction, MAIN, None)

@@ -52,19 +52,22 @@ def readable_snapshots(session: SparkSession, store: StoreSpec, name: str, table
     if listing.is_whole:
         return ids
 
+    freed: set[int] = set()  # by another run meanwhile
+
     def is_lost(snapshot_id: int) -> bool:
         try:
             return bool(lost_lists(table, listing, snapshot_id))
         except Py4JJavaError:
             if load_existing_table(session, store, name).snapshot(snapshot_id) is not None:
                 raise
-            return True  # another run has freed it meanwhile
+            freed.add(snapshot_id)
+            return False
 
     lost = set(filter(is_lost, ids))
     needed = lost - set(unreferenced_snapshots(table, int(time.time() * 1000)))
     if needed:
         raise ListsLost(name, store.uri, len(needed))
-    return ids - lost
+    return ids - lost - freed
 
 
 def unreferenced_snapshots(table: Any, now_millis: int, *, but_of: str | None = None) -> list[int]:

@@ -91,10 +91,13 @@ def _left_in(session: SparkSession, store: StoreSpec, name: str, is_capture: Cal
         if table is None:
             return []
         left = list(_lost_in(session, store, name, table, listing))
-        # While what lists files is lost nobody can tell which ones are needed.
         if not left or not any(lost_lists(table, listing, one) for one in snapshot_ids(table)):
-            left += _found_in(session, store, name, table, is_capture)
-        return left
+            return [*left, *_found_in(session, store, name, table, is_capture)]
+        # While what lists files is lost nobody can tell which ones are needed. But captures are named, for the answers
+        # of their runs are.
+        captures = [one for one in reference_names(table) if one.startswith(RUN_PREFIX) and is_capture(table, one)]
+        now = int(time.time() * 1000)
+        return [*left, *(_left(store, name, now, "capture", {}, name=one, branch=True) for one in captures)]
 
 
 def _lost_in(session: SparkSession, store: StoreSpec, name: str, table: Any, listing: Listing) -> Iterator[Left]:

@@ -9,9 +9,12 @@ import pytest
 from warehouse.clean_spec import CleanJob, Removal
 from warehouse.expiry import expire_before, free_unreferenced
 from warehouse.iceberg_api import load_existing_table
+from warehouse.iceberg_tables import make_run_branch
 from warehouse.lost_inputs import InputLost
+from warehouse.lost_states import let_go_lost
 from warehouse.reading import ForgottenRows, read_again, read_as_of, read_input
 from warehouse.referred_files import ListsLost, readable_snapshots
+from warehouse.run_spec import RunSpec
 from warehouse.store_cleaning import clean_store
 from warehouse.store_files import files_below
 from warehouse.train_spec import InputRead, InputSpec
@@ -196,6 +199,38 @@ def test_a_capture_that_lost_what_lists_its_files_stops_no_freeing_for_ever(
     removal = Removal("events", (branch,))
     clean_store(runs.session, CleanJob(runs.store, (removal,), ""))
     assert runs.data_files() == runs.live_files("events", *runs.references())
+
+
+def test_a_run_that_is_under_way_keeps_its_branch_when_the_newest_state_is_let_go(
+    losing: Alluxio, losing_runs: Runs
+) -> None:
+    """It was made there, and needs nothing of it."""
+    runs = losing_runs
+    runs.events(DAYS[:1])
+    states(runs, *DAYS[:2])
+    table, branch = runs.table(mode="current"), RunSpec("dag", "under way", 1)
+    make_run_branch(runs.session, runs.store, branch, "events")
+    lose_list(losing, runs, "main")
+    say_lost(losing, runs, gone=True)
+    assert let_go_lost(runs.session, runs.store, "events") == (DAYS[1], "main")
+    assert runs.references() == {"main", DAYS[0], branch.branch}
+    assert let_go_lost(runs.session, runs.store, "events") == ()
+    assert runs.publish(table, DAYS[2]).record.rows == 8
+
+
+def test_what_was_kept_stays_readable_when_it_is_let_go_twice(losing: Alluxio, losing_runs: Runs) -> None:
+    """By two jobs after one look of the monitor, beside the branch of a run."""
+    runs = losing_runs
+    runs.events(DAYS[:2])
+    for day in DAYS[:2]:
+        runs.publish(runs.table(), day, grace=0)
+    _, read = read_input(runs.session, runs.store, InputSpec("events", "window", 1), DAYS[1], keep_as="keep_1")
+    make_run_branch(runs.session, runs.store, RunSpec("dag", "under way", 1), "events")
+    lose(losing, blocks_of(runs, DAYS[0]))
+    say_lost(losing, runs, gone=True)
+    assert let_go_lost(runs.session, runs.store, "events") == (DAYS[0], "keep_1")
+    assert let_go_lost(runs.session, runs.store, "events") == ()
+    assert {row.id for row in read_again(runs.session, runs.store, read, trained_at="").collect()} == set(range(10, 20))
 
 
 def test_a_dead_try_whose_lists_are_lost_is_removed_by_name(losing: Alluxio, losing_runs: Runs) -> None:

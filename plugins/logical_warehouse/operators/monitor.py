@@ -99,14 +99,16 @@ class _Waiting:
     def parts(self, held: Held, before: LostMarks, losses: Sequence[Publication]) -> tuple[LostPart, ...]:
         """The marks of what is lost, first noticed now or before.
 
-        What ``main`` has lost of a date is the same as before, unless the date itself was published anew.
+        What ``main`` has lost of a date is the same as before, unless the date itself was published anew; and so is, of
+        intervals, a manifest that is lost: each commit takes it over.
         """
         lost_before = {(mark.as_of, mark.published_at) for mark in before.marks}
         as_before = {loss.as_of for loss in losses if (loss.as_of, loss.published_at) in lost_before}
         noticed = {key: part.noticed_at for part in before.parts for key in _held_part(part).keys}
         found = []
         for one in held.parts:
-            keys = one.keys if one.as_of in as_before else {(one.iceberg_snapshot_id, one.as_of)}
+            is_as_before = one.as_of in as_before or (held.unwritable and one.lists)
+            keys = one.keys if is_as_before else {(one.iceberg_snapshot_id, one.as_of)}
             since = min((noticed[key] for key in keys & noticed.keys()), default=utc_text(self.now))
             gone = self.is_over(since)
             found.append(LostPart(one.iceberg_snapshot_id, one.as_of, one.names, since, gone, one.lists))
