@@ -212,7 +212,7 @@ def test_a_run_that_is_under_way_keeps_its_branch_when_the_newest_state_is_let_g
     make_run_branch(runs.session, runs.store, branch, "events")
     lose_list(losing, runs, "main")
     say_lost(losing, runs, gone=True)
-    assert let_go_lost(runs.session, runs.store, "events") == (DAYS[1], "main")
+    assert let_go_lost(runs.session, runs.store, "events") == (DAYS[1],)
     assert runs.references() == {"main", DAYS[0], branch.branch}
     assert let_go_lost(runs.session, runs.store, "events") == ()
     assert runs.publish(table, DAYS[2]).record.rows == 8
