@@ -234,6 +234,8 @@ def lines(found: Useless) -> list[str]:
 
 
 def _line(one: Left) -> str:
+    if one.kind == "lost":  # how much is left of it nobody can tell
+        return f"{one.table}: {_what(one)}"
     return f"{one.table}: {_what(one)}, {one.files} file(s), {one.bytes:,} bytes, {_age(one)}"
 
 
@@ -248,7 +250,7 @@ def _what(one: Left) -> str:
         case "replaced":
             return "what was replaced or ended, and its readers' grace is over"
         case "lost":
-            return f"what the store has lost for good: {one.name}"
+            return f"what the store has lost for good, with all that is left of it: {one.name}"
         case _:
             assert_never(one.kind)
 

@@ -67,6 +67,18 @@ def test_what_an_active_run_writes_is_not_in_the_list() -> None:
     assert without_use(PROMISES, found) == PROMISES[:1]
 
 
+def test_what_is_lost_for_good_goes_with_any_removal_and_a_capture_beside_it_keeps_its_answers() -> None:
+    lost = Left("flights", "lost", "2013-06-01, main", False, 0, 0, 0)
+    capture = Left("flights", "capture", DEAD.branch, True, 0, 0, 0)
+    found = useless(listed(lost, capture), FOLDERS[:1], [], NONE_PUBLISHED)
+    assert (found.left, found.folders) == ((lost,), ())
+    assert removals(found.left) == [Removal("flights", ())]
+    assert lines(found)[0] == (
+        "flights: what the store has lost for good, with all that is left of it: 2013-06-01, main"
+    )
+    assert without_use(PROMISES, found) == []
+
+
 def test_a_clean_store() -> None:
     found = useless(listed(LISTED[1]), [], [ALIVE], NONE_PUBLISHED)
     assert not found
