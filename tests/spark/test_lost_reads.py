@@ -87,6 +87,7 @@ def test_a_lost_interval_is_told_at_once_and_the_others_are_read(losing: Alluxio
     assert (repaired_now.whole, repaired_now.broken) == (starts, {})
 
 
+@pytest.mark.long
 def test_a_table_that_lost_what_lists_its_files_is_made_anew(losing: Alluxio, losing_runs: Runs) -> None:
     """Its metadata are there, and its rows: but nobody could find them, and no run could commit beside them."""
     runs = losing_runs

@@ -177,7 +177,7 @@ def test_what_was_lost_is_ended_by_hand_as_any_other(losing: Alluxio, losing_run
     assert runs.data_files() == runs.live_files("events", "main")
 
 
-@pytest.mark.parametrize("mode", ["interval", "current"])
+@pytest.mark.parametrize("mode", [pytest.param("interval", marks=pytest.mark.long), "current"])
 def test_a_capture_that_lost_what_lists_its_files_stops_no_freeing_for_ever(
     losing: Alluxio, losing_runs: Runs, tmp_path: Path, mode: str
 ) -> None:
@@ -201,6 +201,7 @@ def test_a_capture_that_lost_what_lists_its_files_stops_no_freeing_for_ever(
     assert runs.data_files() == runs.live_files("events", *runs.references())
 
 
+@pytest.mark.long
 def test_a_run_that_is_under_way_keeps_its_branch_when_the_newest_state_is_let_go(
     losing: Alluxio, losing_runs: Runs
 ) -> None:
@@ -218,6 +219,7 @@ def test_a_run_that_is_under_way_keeps_its_branch_when_the_newest_state_is_let_g
     assert runs.publish(table, DAYS[2]).record.rows == 8
 
 
+@pytest.mark.long
 def test_what_was_kept_stays_readable_when_it_is_let_go_twice(losing: Alluxio, losing_runs: Runs) -> None:
     """By two jobs after one look of the monitor, beside the branch of a run."""
     runs = losing_runs
