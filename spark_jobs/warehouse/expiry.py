@@ -27,7 +27,8 @@ from warehouse.publish import RETIRED_PREFIX, data_files, main_head, retire
 from warehouse.records import RETAINED_FROM, records_of
 from warehouse.referred_files import (
     ListsLost,
-    metadata_folder,
+    files_referred_to,
+    metadata_listing,
     path_of,
     readable_snapshots,
     referred_files,
@@ -38,7 +39,6 @@ from warehouse.retention import ended_by, older_than
 from warehouse.snapshot_record import RECORD_PREFIX, SnapshotRecord
 from warehouse.source_read import AS_OF_COLUMN
 from warehouse.spec_json import from_json, to_json
-from warehouse.store_directory import held_below
 from warehouse.store_files import delete_file, files_below
 from warehouse.store_spec import StoreSpec
 from warehouse.stored_in_memory import verify_current
@@ -91,7 +91,7 @@ def expire_before(
     table = load_existing_table(session, store, table_name)
     history = properties_of(table).get(HISTORY)
     # Before they end: what lists the files may go with them.
-    listing = Listing(held_below(session, store, metadata_folder(table)))
+    listing = metadata_listing(session, store, table)
     files = {
         one.as_of: _files(session, table, listing, branch_head(table, MAIN), one.as_of)
         if history == "interval"
@@ -253,7 +253,5 @@ def free_unreferenced(session: SparkSession, store: StoreSpec, table_name: str) 
 
 def _delete_unneeded(session: SparkSession, store: StoreSpec, table_name: str, files: Mapping[str, str]) -> None:
     """Of ``files``, path → URI, those to which nothing in the table refers any more."""
-    table = load_existing_table(session, store, table_name)
-    needed = referred_files(session, table, readable_snapshots(session, store, table_name, table))
-    for path in files.keys() - needed.keys():
+    for path in files.keys() - files_referred_to(session, store, table_name).keys():
         delete_file(session, files[path])

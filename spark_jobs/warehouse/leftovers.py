@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse.branch_schema import data_folder
 from warehouse.expiry import free_unreferenced
 from warehouse.iceberg_api import commit_with_retries, load_existing_table, load_table, reference_names
-from warehouse.referred_files import metadata_folder, path_of, readable_snapshots, referred_files
+from warehouse.referred_files import files_referred_to, metadata_folder, path_of
 from warehouse.run_spec import RUN_PREFIX
 from warehouse.store_files import StoredFile, delete_file, delete_folder, files_below, folders_in, modified_millis
 from warehouse.store_spec import StoreSpec
@@ -90,7 +90,7 @@ def remove_leftovers(
     if ownerless:
         listed |= ownerless_files(session, table)
     # The branches go whatever is lost: what they alone need is then needed by nobody.
-    if not dead_branches and listed.keys() <= _referred(session, store, table_name).keys():
+    if not dead_branches and listed.keys() <= files_referred_to(session, store, table_name).keys():
         removed = Removed()
     else:
         branches = commit_with_retries(
@@ -129,18 +129,12 @@ def tries_with_leftovers(session: SparkSession, store: StoreSpec, table_name: st
     :raises ListsLost: the store has lost what says so.
     """
     data = data_folder(load_existing_table(session, store, table_name))
-    referred = _referred(session, store, table_name)
+    referred = files_referred_to(session, store, table_name)
     return tuple(
         folder
         for folder in folders_in(session, data)
         if folder.startswith(RUN_PREFIX) and files_below(session, f"{data}/{folder}").keys() - referred.keys()
     )
-
-
-def _referred(session: SparkSession, store: StoreSpec, table_name: str) -> dict[str, str]:
-    """What the table refers to now. :raises ListsLost: the store has lost what says so."""
-    table = load_existing_table(session, store, table_name)
-    return referred_files(session, table, readable_snapshots(session, store, table_name, table))
 
 
 def _end_branches(table: Any, is_dead: IsDead) -> tuple[str, ...]:
@@ -165,7 +159,7 @@ def _delete(session: SparkSession, store: StoreSpec, table_name: str, listed: di
     # By the store's own clock, whatever that of this machine says.
     settled = modified_millis(session, str(table.operations().current().metadataFileLocation())) - SETTLED_MILLIS
     metadata = f"{path_of(metadata_folder(table))}/"
-    referred = _referred(session, store, table_name)
+    referred = files_referred_to(session, store, table_name)
     dead = [
         file
         for path, file in listed.items()

@@ -91,7 +91,8 @@ def lost_for_good(session: SparkSession, store: StoreSpec, name: str, table: Any
     is_interval = properties_of(table).get(HISTORY) == "interval"
     if is_interval and (main := branch_head(table, MAIN)) is not None:
         # It stands at another snapshot since another date was published.
-        pairs |= {(main, one.as_of) for one in said if MAIN in one.names and _is_as_noticed(one, records_of(table))}
+        records = records_of(table)
+        pairs |= {(main, one.as_of) for one in said if MAIN in one.names and _is_as_noticed(one, records)}
     names: dict[int, list[str]] = {}
     for reference, one in table.refs().items():
         names.setdefault(int(one.snapshotId()), []).append(reference)
@@ -109,11 +110,7 @@ def _is_as_noticed(part: LostPart, records: Mapping[str, SnapshotRecord]) -> boo
     if part.lists:  # each commit takes a lost manifest over
         return True
     record = records.get(part.as_of)
-    return record is not None and _is_before(record.published_at, part.noticed_at)
-
-
-def _is_before(moment: str, other: str) -> bool:
-    return datetime.fromisoformat(moment) < datetime.fromisoformat(other)
+    return record is not None and datetime.fromisoformat(record.published_at) < datetime.fromisoformat(part.noticed_at)
 
 
 class _LettingGo:
@@ -123,6 +120,7 @@ class _LettingGo:
         self.session = session
         self.table = table
         self.gone = gone
+        self.is_interval = properties_of(table).get(HISTORY) == "interval"
         self.base = table.operations().current()
         self.schema = self.base.schema()
         self.transaction = begin(session, table, self.schema)
@@ -139,8 +137,7 @@ class _LettingGo:
             is_main = head == branch_head(self.table, MAIN)
             if is_main or any(not name.startswith((RUN_PREFIX, RETIRED_PREFIX)) for name in changed):
                 inputs.append(LostInput(head, tuple(sorted(labels - {""})), now))
-        is_interval = properties.get(HISTORY) == "interval"
-        ended = self._intervals(records) if is_interval else self._states(records)
+        ended = self._intervals(records) if self.is_interval else self._states(records)
         update = self.transaction.updateProperties()
         for record in ended:
             update.remove(record.property_name)
@@ -172,7 +169,7 @@ class _LettingGo:
         What another interval has lost does not concern it; and a whole state needs nothing of the one that its branch
         was made at.
         """
-        if properties_of(self.table).get(HISTORY) == "interval":
+        if self.is_interval:
             return "" in labels
         return str(self.table.snapshot(head).summary().get(OWNER)) == branch
 

@@ -48,7 +48,7 @@ def readable_snapshots(session: SparkSession, store: StoreSpec, name: str, table
     :raises ListsLost: those of one at which a branch or tag stands cannot.
     """
     ids = snapshot_ids(table)
-    listing = Listing(held_below(session, store, metadata_folder(table)))
+    listing = metadata_listing(session, store, table)
     if listing.is_whole:
         return ids
 
@@ -95,6 +95,20 @@ def referred_files(session: SparkSession, table: Any, snapshots: Collection[int]
     :param snapshots: of :func:`readable_snapshots`.
     """
     return {path_of(uri): uri for uri in _referred(session, table, snapshots)}
+
+
+def files_referred_to(session: SparkSession, store: StoreSpec, name: str) -> dict[str, str]:
+    """Path → URI of all files that a table of the store refers to now.
+
+    :raises ListsLost: the store has lost what says so.
+    """
+    table = load_existing_table(session, store, name)
+    return referred_files(session, table, readable_snapshots(session, store, name, table))
+
+
+def metadata_listing(session: SparkSession, store: StoreSpec, table: Any) -> Listing:
+    """What the store lists of the metadata of a loaded table."""
+    return Listing(held_below(session, store, metadata_folder(table)))
 
 
 def _referred(session: SparkSession, table: Any, snapshots: Collection[int]) -> Iterator[str]:

@@ -17,9 +17,9 @@ from warehouse.disk_failures import FilesNotInMemory, FilesOnDisk
 from warehouse.held_files import Listing, lost_lists
 from warehouse.iceberg_api import MAIN, branch_head, commit_with_retries, load_existing_table
 from warehouse.records import records_of
-from warehouse.referred_files import metadata_folder
+from warehouse.referred_files import metadata_listing
 from warehouse.spec_json import to_json
-from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places, held_below
+from warehouse.store_directory import ALL_PERCENT, FilePlace, file_places
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,7 +95,7 @@ def verify_current(session: SparkSession, store: StoreSpec, table_name: str) -> 
     head = branch_head(table, MAIN)
     if newest is None or head is None:
         return
-    listing = Listing(held_below(session, store, metadata_folder(table)))
+    listing = metadata_listing(session, store, table)
     _verify_metadata(session, store, table, name=table_name, as_of=newest.as_of, snapshot_id=head, listing=listing)
 
 

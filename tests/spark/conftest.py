@@ -24,7 +24,7 @@ from local_stack.ports import Ports, free_port
 from local_stack.postgres import PostgresServer
 from local_stack.preflight import swap_devices
 from tests.spark.databases import Database, MariadbDatabase, PostgresDatabase
-from tests.spark.runs import Runs
+from tests.spark.runs import Runs, add_catalog
 from tests.spark.submits import packaged_library
 from tests.support.alluxio_users import program_folder
 
@@ -204,7 +204,5 @@ def losing(scratch: Path) -> Iterator[Alluxio]:
 @pytest.fixture
 def losing_runs(losing: Alluxio, session: SparkSession, database: PostgresDatabase) -> Runs:
     store = StoreSpec(losing.uri, catalog="losing", namespace=f"test{next(NAMESPACES)}", memory_only=MEMORY_ONLY)
-    for name, value in spark_conf(store, scratch_dir="").items():
-        if name.startswith("spark.sql.catalog.losing"):
-            session.conf.set(name, value)
+    add_catalog(session, store)
     return Runs(session, store, database)

@@ -16,6 +16,7 @@ from warehouse.records import read_records
 from warehouse.run_spec import IntervalSpec, RunSpec
 from warehouse.snapshot_record import SnapshotRecord
 from warehouse.snapshot_spec import SnapshotJob, SnapshotResult
+from warehouse.spark_conf import spark_conf
 from warehouse.store_spec import StoreSpec
 from warehouse.table_spec import ChecksSpec, HistorySpec, RetentionSpec, SplitSpec, TableSpec
 from warehouse.validate_spec import PublishedTable, ValidateJob, ValidateResult
@@ -24,6 +25,15 @@ from warehouse.validation import validate_snapshots
 from tests.spark.databases import Database
 
 DAG = "snapshot_tests"
+
+
+def add_catalog(session: SparkSession, store: StoreSpec) -> dict[str, str]:
+    """Give a session that is there already the catalog of a store; all properties that a job would have."""
+    conf = spark_conf(store, scratch_dir="")
+    for name, value in conf.items():
+        if name.startswith(f"spark.sql.catalog.{store.catalog}"):
+            session.conf.set(name, value)
+    return conf
 
 
 def interval(day: str, days: int = 1) -> IntervalSpec:

@@ -18,7 +18,6 @@ from warehouse.copies import CopiesMissing, ensure_copies
 from warehouse.failures import RetryableError
 from warehouse.jvm import jvm_of
 from warehouse.reading import read_as_of
-from warehouse.spark_conf import spark_conf
 from warehouse.store_directory import FilePlace, _client, file_places, prepare_store
 from warehouse.store_failures import StoreUnreachable, TooFewWorkers
 from warehouse.store_spec import StoreSpec
@@ -28,7 +27,7 @@ from local_stack.ports import JobPorts, Ports
 from local_stack.processes import wait_for
 from tests.spark.conftest import MEMORY_ONLY
 from tests.spark.databases import PostgresDatabase
-from tests.spark.runs import Runs
+from tests.spark.runs import Runs, add_catalog
 
 DAYS = ["2013-06-01", "2013-06-02", "2013-06-03", "2013-06-04"]
 REPLICATION = "alluxio.user.file.replication.min"
@@ -68,10 +67,7 @@ def cluster(scratch: Path) -> Iterator[Alluxio]:
 def copying(servers: Alluxio, session: SparkSession, database: PostgresDatabase) -> Iterator[Runs]:
     """Runs that keep every file twice."""
     store = StoreSpec(servers.uri, catalog=servers.state.name, memory_only=MEMORY_ONLY, replication=2)
-    conf = spark_conf(store, scratch_dir="")
-    for name, value in conf.items():
-        if name.startswith(f"spark.sql.catalog.{store.catalog}"):
-            session.conf.set(name, value)
+    conf = add_catalog(session, store)
     # The other stores' clients are there already, with what they were made with.
     hadoop = session._jsc.hadoopConfiguration()
     hadoop.set(REPLICATION, conf[f"spark.hadoop.{REPLICATION}"])

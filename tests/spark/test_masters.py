@@ -12,7 +12,6 @@ from logical_warehouse.store_files import AlluxioFiles
 from logical_warehouse.store_health import ask_alluxio
 from pyspark.sql import SparkSession
 from warehouse.reading import read_as_of
-from warehouse.spark_conf import spark_conf
 from warehouse.store_spec import StoreSpec
 
 from local_stack.alluxio import Alluxio
@@ -20,7 +19,7 @@ from local_stack.ports import Ports, free_port
 from local_stack.processes import wait_for
 from tests.spark.conftest import MEMORY_ONLY
 from tests.spark.databases import PostgresDatabase
-from tests.spark.runs import Runs
+from tests.spark.runs import Runs, add_catalog
 
 pytestmark = pytest.mark.long
 
@@ -42,9 +41,7 @@ def cluster(scratch: Path) -> Iterator[Alluxio]:
 @pytest.fixture
 def runs(cluster: Alluxio, session: SparkSession, database: PostgresDatabase) -> Runs:
     store = StoreSpec(cluster.uri, catalog="led", memory_only=MEMORY_ONLY)
-    for name, value in spark_conf(store, scratch_dir="").items():
-        if name.startswith("spark.sql.catalog.led"):
-            session.conf.set(name, value)
+    add_catalog(session, store)
     found = Runs(session, store, database)
     found.events(DAYS)
     return found
